@@ -1,0 +1,31 @@
+# Language level, warnings as errors, sanitizers, ccache: what holds for every target of ours.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/lib")
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
+
+find_program(WDE_CCACHE ccache)
+if(WDE_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${WDE_CCACHE}")
+endif()
+
+add_library(wde_options INTERFACE)
+target_compile_options(wde_options INTERFACE
+  -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wno-missing-field-initializers
+  -Werror)
+# A line number in every stack trace, at a fraction of -g's size and build time.
+target_compile_options(wde_options INTERFACE $<$<CONFIG:Release>:-g1>)
+if(WDE_SANITIZE)
+  target_compile_options(wde_options INTERFACE
+    -fsanitize=${WDE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(wde_options INTERFACE -fsanitize=${WDE_SANITIZE})
+endif()
+if(WDE_BUILD_FUZZERS)
+  target_compile_options(wde_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()

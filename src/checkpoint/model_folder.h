@@ -1,0 +1,74 @@
+// A model's folder read into typed values: Hugging Face's config.json and its relatives, and
+// sentence-transformers' module files. Says what is there; decides nothing about what to load.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/json.h"
+#include "base/status.h"
+#include "checkpoint/weight_source.h"
+
+namespace wde::checkpoint {
+
+// sentence-transformers' Pooling (1_Pooling/config.json), both spellings: pooling_mode_* booleans and
+// (from 5.x on) "pooling_mode": "mean" or a list.
+struct PoolingModule {
+  std::vector<std::string> modes;  // "mean", "cls", "max", "lasttoken", "weightedmean", "mean_sqrt_len_tokens"
+  int64_t embedding_dimension = 0;
+  bool include_prompt = true;
+};
+
+// sentence-transformers' Dense (2_Dense/): weights "linear.weight" [out, in] and "linear.bias" [out].
+struct DenseModule {
+  int64_t in_features = 0;
+  int64_t out_features = 0;
+  bool bias = true;
+  std::string activation;  // as written: "torch.nn.modules.activation.Tanh"
+  std::shared_ptr<const WeightSource> weights;
+};
+
+struct NormalizeModule {};
+
+using Module = std::variant<PoolingModule, DenseModule, NormalizeModule>;
+
+struct ModelFolder {
+  std::string path;
+  std::string revision;                    // commit of a hub snapshot, else empty
+  json::object config;                     // config.json
+  std::vector<std::string> architectures;  // its "architectures"
+  std::string model_type;                  // its "model_type"
+  // From modules.json, after the Transformer module; empty without modules.json.
+  bool has_modules = false;
+  std::vector<Module> modules;
+  // sentence_bert_config.json
+  std::optional<int64_t> max_seq_length;
+  bool do_lower_case = false;
+  // config_sentence_transformers.json
+  std::map<std::string, std::string> prompts;
+  std::optional<std::string> default_prompt_name;
+  // tokenizer_config.json; absent when it says "very large" (transformers writes 1e30 for none)
+  std::optional<int64_t> model_max_length;
+  // The transformer's weights; DenseModules carry their own.
+  std::shared_ptr<const WeightSource> weights;
+};
+
+struct ReadOptions {
+  // False for `wde tokenize` and `wde info --no-weights`: config only, `weights` stay null.
+  bool weights = true;
+};
+
+// Errors: kNotFound (no folder, no config.json, no weights), kDataLoss (broken or lying files), kUnsupported
+// (a module type or a weights format that is not supported: pytorch_model.bin comes with how to convert).
+// Every message names the file.
+Result<ModelFolder> read_model_folder(const std::string& path, const ReadOptions& options = {});
+
+// model.safetensors, or model.safetensors.index.json with its shards.
+// Errors: kNotFound, kDataLoss, kUnsupported as above.
+Result<std::shared_ptr<const WeightSource>> open_weights(const std::string& folder);
+
+}  // namespace wde::checkpoint

@@ -1,0 +1,25 @@
+// What every op is given: where to enqueue, where to take workspace from, and how many CPU threads may
+// work on it.
+#pragma once
+
+#include "base/thread_pool.h"
+#include "tensor/arena.h"
+#include "tensor/device.h"
+
+namespace wde::ops {
+
+struct OpTable;
+
+// Made by the runner for one forward pass of one batch (or CPU shard); lives on the device thread.
+struct OpContext {
+  Stream& stream;
+  const OpTable& ops;
+  Arena& arena;
+  // CPU only: threads that one op may split over. Null means the calling thread alone (a shard that has
+  // a core of its own). Results do not depend on it.
+  ThreadPool* pool = nullptr;
+  // A dry run that only measures workspace: allocate as in earnest, compute nothing.
+  bool measuring = false;
+};
+
+}  // namespace wde::ops
