@@ -1,0 +1,108 @@
+// The C++ API: text in, vectors out.
+//
+//   wde::EngineOptions options;
+//   options.model = "sentence-transformers/all-MiniLM-L6-v2";
+//   auto engine = wde::Engine::load(options);
+//   if (!engine.ok()) { … engine.status().message() … }
+//   auto answer = (*engine)->run({.input = "a text"});
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "wde/types.h"
+
+namespace wde {
+
+// One module that was chosen, for `wde info`: {"attention", "flash"}.
+struct ChosenModule {
+  std::string slot;
+  std::string name;
+};
+
+// What a loaded engine is.
+struct ModelInfo {
+  std::string model;     // as asked for
+  std::string path;      // the folder it was read from
+  std::string revision;  // commit of a hub snapshot, else empty
+  std::string architecture;
+  std::string dtype;
+  std::string device;
+  std::vector<Task> tasks;
+  std::vector<ChosenModule> modules;
+  std::string pooling;
+  bool normalize = false;
+  int hidden_size = 0;     // columns of kHidden
+  int embedding_size = 0;  // columns of kEmbed
+  int max_length = 0;      // tokens
+  int max_batch_tokens = 0;
+  int max_batch_requests = 0;
+  size_t weight_bytes = 0;
+  size_t workspace_bytes = 0;  // of all workers
+  size_t memory_limit_bytes = 0;
+  std::vector<std::string> prompt_names;
+};
+
+struct Token {
+  int32_t id = 0;
+  std::string text;
+  bool special = false;
+  int begin = 0;  // code points of the text as given; both 0 for special tokens
+  int end = 0;
+};
+
+// The text side of a model alone: no weights are read. Thread-safe.
+class TextTokenizer {
+ public:
+  // Resolves the model and reads its tokenizer. Errors: as Engine::load.
+  static Result<std::unique_ptr<TextTokenizer>> load(const EngineOptions& options);
+  virtual ~TextTokenizer() = default;
+
+  // Special tokens added unless told otherwise; never truncated, no prompt. Ill-formed UTF-8 is read as U+FFFD.
+  virtual Result<std::vector<Token>> tokenize(const Input& input, bool add_special_tokens) const = 0;
+  // Errors: kInvalidArgument for an id outside the vocabulary.
+  virtual Result<std::string> decode(std::span<const int32_t> ids, bool skip_special_tokens) const = 0;
+};
+
+// Thread-safe. Destruction shuts down.
+class Engine {
+ public:
+  // Resolves the model, chooses the workflow, loads the weights, plans memory, starts the threads. Blocks.
+  // Errors: kNotFound, kDataLoss (files), kUnsupported (architecture, module), kInvalidArgument (an option:
+  // the message names it), kResourceExhausted (memory: with the numbers), kIoError (network).
+  static Result<std::unique_ptr<Engine>> load(const EngineOptions& options);
+  // What load() would make, with the memory it would take, without packing weights or starting a thread.
+  // Errors: as load(), a lack of memory included.
+  static Result<ModelInfo> plan(const EngineOptions& options);
+
+  virtual ~Engine() = default;
+
+  // Accepts a request and returns at once, or refuses it and never calls `done`. An accepted request is
+  // answered exactly once, whatever happens. Errors: kInvalidArgument, kUnsupported, kEmptyInput (fields),
+  // kOverloaded (queue full), kShuttingDown.
+  virtual Result<RequestId> submit(Request request, Callback done) = 0;
+  // The same, but waits for room in the queue instead of refusing with kOverloaded. Blocks.
+  virtual Result<RequestId> submit_when_room(Request request, Callback done) = 0;
+  // Takes a request back: if it is not in a batch yet it is answered kCancelled, else it runs to its end.
+  virtual void cancel(RequestId id) = 0;
+
+  // Blocking conveniences. The answers come in the order of the requests.
+  Result<Response> run(Request request);
+  std::vector<Result<Response>> run_all(std::vector<Request> requests);
+
+  // The model's tokenizer; lives as long as the engine.
+  virtual const TextTokenizer& tokenizer() const = 0;
+
+  virtual const ModelInfo& info() const = 0;
+  // Requests accepted and not yet answered.
+  virtual size_t pending() const = 0;
+  // Prometheus text exposition of this engine's counters.
+  virtual std::string metrics() const = 0;
+
+  // Takes no new work, answers everything accepted, stops the threads. Blocks; idempotent.
+  virtual void shutdown() = 0;
+};
+
+}  // namespace wde

@@ -1,0 +1,113 @@
+// What a client of the engine says and is told: requests, responses, and the options of an engine.
+// Public; plain values.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "wde/status.h"
+
+namespace wde {
+
+using Clock = std::chrono::steady_clock;
+using RequestId = uint64_t;
+
+enum class Task {
+  kEmbed,   // one vector per input
+  kHidden,  // the last hidden state of every token
+};
+
+// "embed", "hidden".
+std::string_view task_name(Task task);
+
+struct TextPair {
+  std::string first;
+  std::string second;
+};
+
+// A text, a pair of texts, or token ids that the client made (special tokens are still added).
+using Input = std::variant<std::string, TextPair, std::vector<int32_t>>;
+
+enum class TruncationSide { kLeft, kRight };
+enum class OverLong {
+  kTruncate,  // drop tokens at the truncation side
+  kError,     // refuse the request
+};
+
+struct Request {
+  Task task = Task::kEmbed;
+  Input input;
+  // A key of the model's prompts, put before the text; unset means the engine's default prompt.
+  std::optional<std::string> prompt_name;
+  // What to do with a text over the length limit; unset means the engine's setting.
+  std::optional<OverLong> over_long;
+  std::optional<TruncationSide> truncation_side;
+  // kEmbed: L2-normalize; unset means as the model does.
+  std::optional<bool> normalize;
+  // kEmbed: keep the first so many components (Matryoshka), then renormalize where the vector is normalized.
+  std::optional<int> dimensions;
+  // Not computed when it could only be after this.
+  std::optional<Clock::time_point> deadline;
+};
+
+// When a request reached each station.
+struct Timestamps {
+  Clock::time_point arrival;    // submit() was called
+  Clock::time_point tokenized;  // it entered the scheduler's queue
+  Clock::time_point scheduled;  // it was picked into a batch
+  Clock::time_point begin;      // the device began with the batch
+  Clock::time_point end;        // its answer was on the host
+};
+
+// The answer to one request: `rows` × `columns` fp32 values, row-major. One row for kEmbed; for kHidden a
+// row per token, special tokens included.
+struct Response {
+  Task task = Task::kEmbed;
+  int64_t rows = 0;
+  int64_t columns = 0;
+  std::vector<float> values;
+  int tokens = 0;          // of the input as computed, special tokens included
+  int characters = 0;      // code points of the input
+  bool truncated = false;  // the input was over the length limit
+  Timestamps timestamps;
+};
+
+// Called exactly once for each accepted request, on an engine thread: be quick, don't block, don't throw.
+using Callback = std::function<void(Result<Response>)>;
+
+// How an engine is made. An empty string or optional means "as the model's files say", else the default.
+struct EngineOptions {
+  std::string model;              // a folder, or a hub id
+  std::string revision;           // of a hub id
+  std::string workflow;           // forces a workflow by name
+  std::string dtype = "auto";     // f32 | bf16 | auto (f32)
+  std::string device = "auto";    // cpu | auto
+  std::string isa;                // forces an instruction set by name
+  std::string attention_backend;  // forces an attention backend by name
+  std::string gemm_backend;       // forces a GEMM backend by name
+  std::string executor;           // simple | double_buffer
+  std::string pooling;            // overrides the model's
+  std::optional<bool> normalize;  // overrides the model's
+  std::optional<int> max_length;  // lowers the length limit, in tokens
+  OverLong over_long = OverLong::kTruncate;
+  TruncationSide truncation_side = TruncationSide::kRight;
+  std::optional<std::string> prompt;       // the text put before every input; excludes prompt_name
+  std::optional<std::string> prompt_name;  // the default prompt's name
+  int max_batch_tokens = 16384;
+  int max_batch_requests = 512;
+  int max_queued_requests = 4096;          // accepted and not yet in a batch
+  int threads = 0;                         // CPU threads that compute; 0: every core this process may use
+  int request_threads = 0;                 // threads that tokenize; 0: as many as `threads`
+  int data_parallel = 1;                   // workers that share one copy of the weights
+  double memory_utilization = 0.9;         // share of the device's memory that the plan may use
+  // Called while a hub id is downloaded: file, bytes done, bytes in all (0: unknown).
+  std::function<void(const std::string& file, uint64_t done_bytes, uint64_t total_bytes)> download_progress;
+};
+
+}  // namespace wde
