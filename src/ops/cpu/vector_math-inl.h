@@ -1,0 +1,221 @@
+// Vector building blocks of the CPU kernels, for any Highway float tag `d`: loads and stores of f32
+// and bf16 (as f32 lanes), whole and partial; exp, tanh, sigmoid and erf-GELU; sums with a fixed
+// order. A Highway "-inl" header: a kernel source includes it after hwy/highway.h, once per
+// instruction set, and everything lives in that set's namespace. A result depends on the lane's
+// input alone, so whole and partial vectors give the same bits.
+
+#if defined(WDE_OPS_CPU_VECTOR_MATH_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef WDE_OPS_CPU_VECTOR_MATH_INL_H_
+#undef WDE_OPS_CPU_VECTOR_MATH_INL_H_
+#else
+#define WDE_OPS_CPU_VECTOR_MATH_INL_H_
+#endif
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "base/dtype.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace wde::ops {
+namespace HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+// ------------------------------------------------------------------ loads and stores
+
+template <class D>
+HWY_INLINE hn::Vec<D> LoadF32(D d, const float* from) {
+  return hn::LoadU(d, from);
+}
+
+template <class D>
+HWY_INLINE hn::Vec<D> LoadF32(D d, const bf16* from) {
+  const hn::Rebind<uint16_t, D> d16;
+  const hn::Rebind<uint32_t, D> d32;
+  const auto bits = hn::LoadU(d16, reinterpret_cast<const uint16_t*>(from));
+  return hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(d32, bits)));
+}
+
+// The first `count` lanes (0 <= count <= Lanes(d)) from memory, the others zero; touches no memory
+// beyond them.
+template <class D>
+HWY_INLINE hn::Vec<D> LoadF32N(D d, const float* from, size_t count) {
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+  return hn::MaskedLoad(hn::FirstN(d, count), d, from);
+#else
+  HWY_ALIGN float lanes[HWY_MAX_BYTES / sizeof(float)] = {};
+  if (count != 0) std::memcpy(lanes, from, count * sizeof(float));
+  return hn::Load(d, lanes);
+#endif
+}
+
+template <class D>
+HWY_INLINE hn::Vec<D> LoadF32N(D d, const bf16* from, size_t count) {
+  HWY_ALIGN bf16 lanes[HWY_MAX_BYTES / sizeof(bf16)] = {};
+  if (count != 0) std::memcpy(lanes, from, count * sizeof(bf16));
+  return LoadF32(d, lanes);
+}
+
+template <class D>
+HWY_INLINE void StoreF32(hn::Vec<D> v, D d, float* to) {
+  hn::StoreU(v, d, to);
+}
+
+// To nearest, ties to even, NaN to quiet NaN: the bits of to_bf16(). (Highway 1.0.3's own DemoteTo
+// truncates.)
+template <class D>
+HWY_INLINE void StoreF32(hn::Vec<D> v, D /*d*/, bf16* to) {
+  const hn::Rebind<uint16_t, D> d16;
+  const hn::Rebind<uint32_t, D> d32;
+  const hn::Rebind<int32_t, D> di32;
+  const auto bits = hn::BitCast(d32, v);
+  const auto upper = hn::ShiftRight<16>(bits);
+  const auto lowest_kept = hn::And(upper, hn::Set(d32, 1u));
+  const auto rounded =
+      hn::ShiftRight<16>(hn::Add(bits, hn::Add(lowest_kept, hn::Set(d32, 0x7fffu))));
+  const auto quiet_nan = hn::Or(upper, hn::Set(d32, 0x40u));
+  const auto is_nan = hn::RebindMask(d32, hn::IsNaN(v));
+  const auto result = hn::IfThenElse(is_nan, quiet_nan, rounded);
+  hn::StoreU(hn::DemoteTo(d16, hn::BitCast(di32, result)), d16, reinterpret_cast<uint16_t*>(to));
+}
+
+// The first `count` lanes; touches no memory beyond them.
+template <class D>
+HWY_INLINE void StoreF32N(hn::Vec<D> v, D d, float* to, size_t count) {
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+  hn::BlendedStore(v, hn::FirstN(d, count), d, to);
+#else
+  HWY_ALIGN float lanes[HWY_MAX_BYTES / sizeof(float)];
+  hn::Store(v, d, lanes);
+  if (count != 0) std::memcpy(to, lanes, count * sizeof(float));
+#endif
+}
+
+template <class D>
+HWY_INLINE void StoreF32N(hn::Vec<D> v, D d, bf16* to, size_t count) {
+  HWY_ALIGN bf16 lanes[HWY_MAX_BYTES / sizeof(bf16)];
+  StoreF32(v, d, lanes);
+  if (count != 0) std::memcpy(to, lanes, count * sizeof(bf16));
+}
+
+// ------------------------------------------------------------------ across lanes
+
+// The order of additions is fixed by the lane count alone.
+template <class D>
+HWY_INLINE float SumLanes(D d, hn::Vec<D> v) {
+  return hn::GetLane(hn::SumOfLanes(d, v));
+}
+
+template <class D>
+HWY_INLINE float MaxLanes(D d, hn::Vec<D> v) {
+  return hn::GetLane(hn::MaxOfLanes(d, v));
+}
+
+// ------------------------------------------------------------------ functions
+
+// 2^n for integral n in [-127, 128]: -127 gives 0 and 128 infinity.
+template <class D, class VI>
+HWY_INLINE hn::Vec<D> PowerOfTwo(D d, VI n) {
+  const hn::RebindToSigned<D> di;
+  return hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(n, hn::Set(di, 127))));
+}
+
+// exp(x) to 1 ulp. Results below the smallest normal number (x < -87.33) are 0, x > 88.37 gives
+// infinity, exp(0) is exactly 1, NaN stays NaN. 1 + r + r^2 P(r) on |r| <= ln(2) / 2, where P is
+// the minimax polynomial (tools/fit_vector_math.py; error 3e-9).
+template <class D>
+HWY_INLINE hn::Vec<D> Exp(D d, hn::Vec<D> x) {
+  const auto lowest = hn::Set(d, -87.336544f);
+  const auto bounded = hn::Min(hn::Max(x, lowest), hn::Set(d, 89.0f));
+  const auto n = hn::NearestInt(hn::Mul(bounded, hn::Set(d, 1.44269504f)));
+  const auto whole = hn::ConvertTo(d, n);
+  auto r = hn::NegMulAdd(whole, hn::Set(d, 0.693359375f), x);
+  r = hn::NegMulAdd(whole, hn::Set(d, -2.12194440e-4f), r);
+  auto p = hn::Set(d, 0.0013814467f);
+  p = hn::MulAdd(p, r, hn::Set(d, 0.0083687808f));
+  p = hn::MulAdd(p, r, hn::Set(d, 0.041668393f));
+  p = hn::MulAdd(p, r, hn::Set(d, 0.16666520f));
+  p = hn::MulAdd(p, r, hn::Set(d, 0.49999994f));
+  p = hn::MulAdd(hn::Mul(r, r), p, hn::Add(r, hn::Set(d, 1.0f)));
+  const auto result = hn::Mul(p, PowerOfTwo(d, n));
+  return hn::IfThenElse(hn::Lt(x, lowest), hn::Zero(d), result);
+}
+
+// 2^x for x in [-126, 127] (not checked), to 1 ulp.
+template <class D>
+HWY_INLINE hn::Vec<D> Exp2Bounded(D d, hn::Vec<D> x) {
+  const auto n = hn::NearestInt(x);
+  const auto r = hn::Sub(x, hn::ConvertTo(d, n));
+  auto p = hn::Set(d, 1.53532586e-4f);
+  p = hn::MulAdd(p, r, hn::Set(d, 0.00133990031f));
+  p = hn::MulAdd(p, r, hn::Set(d, 0.00961843878f));
+  p = hn::MulAdd(p, r, hn::Set(d, 0.0555033199f));
+  p = hn::MulAdd(p, r, hn::Set(d, 0.240226477f));
+  p = hn::MulAdd(p, r, hn::Set(d, 0.693147182f));
+  p = hn::MulAdd(p, r, hn::Set(d, 1.0f));
+  return hn::Mul(p, PowerOfTwo(d, n));
+}
+
+// GELU(x) = x Phi(x) (Hendrycks and Gimpel 2016) = max(x, 0) - |x| Phi(-|x|), and Phi(-a) is
+// computed as 2^-(1 + a G(a)) with G the minimax polynomial of degree 9 on [0, 7]
+// (tools/fit_vector_math.py): no division, no branch, and the negative tail keeps its relative
+// precision. Beyond 7 the second term is at most 1e-11. Absolute error at most 8e-8 max(1, |x|).
+template <class D>
+HWY_INLINE hn::Vec<D> GeluErf(D d, hn::Vec<D> x) {
+  const auto a = hn::Min(hn::Abs(x), hn::Set(d, 7.0f));
+  auto g = hn::Set(d, 1.90411349e-8f);
+  g = hn::MulAdd(g, a, hn::Set(d, -6.26489339e-7f));
+  g = hn::MulAdd(g, a, hn::Set(d, 8.69547239e-6f));
+  g = hn::MulAdd(g, a, hn::Set(d, -6.45565742e-5f));
+  g = hn::MulAdd(g, a, hn::Set(d, 2.43247501e-4f));
+  g = hn::MulAdd(g, a, hn::Set(d, 6.66016640e-5f));
+  g = hn::MulAdd(g, a, hn::Set(d, -0.00701821269f));
+  g = hn::MulAdd(g, a, hn::Set(d, 0.0524830706f));
+  g = hn::MulAdd(g, a, hn::Set(d, 0.459209234f));
+  g = hn::MulAdd(g, a, hn::Set(d, 1.15110528f));
+  const auto tail = Exp2Bounded(d, hn::NegMulAdd(g, a, hn::Set(d, -1.0f)));
+  const auto result = hn::NegMulAdd(a, tail, hn::Max(x, hn::Zero(d)));
+  return hn::IfThenElse(hn::IsNaN(x), x, result);
+}
+
+// tanh(x) to 2 ulp: x + x^3 P(x^2) for |x| < 0.625, else 1 - 2 / (exp(2 |x|) + 1) with x's sign.
+template <class D>
+HWY_INLINE hn::Vec<D> Tanh(D d, hn::Vec<D> x) {
+  const auto one = hn::Set(d, 1.0f);
+  const auto a = hn::Abs(x);
+  const auto u = hn::Mul(x, x);
+  auto p = hn::Set(d, -0.00571704516f);
+  p = hn::MulAdd(p, u, hn::Set(d, 0.0206505880f));
+  p = hn::MulAdd(p, u, hn::Set(d, -0.0537434965f));
+  p = hn::MulAdd(p, u, hn::Set(d, 0.133314908f));
+  p = hn::MulAdd(p, u, hn::Set(d, -0.333332837f));
+  const auto small = hn::MulAdd(hn::Mul(x, u), p, x);
+  const auto e = Exp(d, hn::Add(a, a));
+  const auto large = hn::Sub(one, hn::Div(hn::Set(d, 2.0f), hn::Add(e, one)));
+  return hn::IfThenElse(hn::Lt(a, hn::Set(d, 0.625f)), small, hn::CopySign(large, x));
+}
+
+// 1 / (1 + exp(-x)).
+template <class D>
+HWY_INLINE hn::Vec<D> Sigmoid(D d, hn::Vec<D> x) {
+  const auto one = hn::Set(d, 1.0f);
+  return hn::Div(one, hn::Add(one, Exp(d, hn::Neg(x))));
+}
+
+// 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).
+template <class D>
+HWY_INLINE hn::Vec<D> GeluTanh(D d, hn::Vec<D> x) {
+  const auto cubic = hn::Mul(hn::Mul(x, x), hn::Mul(x, hn::Set(d, 0.044715f)));
+  const auto t = Tanh(d, hn::Mul(hn::Add(x, cubic), hn::Set(d, 0.797884561f)));
+  const auto half = hn::Mul(x, hn::Set(d, 0.5f));
+  return hn::MulAdd(half, t, half);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace wde::ops
+HWY_AFTER_NAMESPACE();
+
+#endif  // the toggling include guard
