@@ -12,6 +12,8 @@
 namespace wde {
 namespace {
 
+constexpr size_t kReadStepBytes = size_t{64} << 10;  // for files that are longer than fstat says
+
 class FileDescriptor {
  public:
   explicit FileDescriptor(int descriptor) : descriptor_(descriptor) {}
@@ -31,9 +33,14 @@ Status errno_error(const std::string& path, const char* doing) {
   return io_error("{}: {} failed: {}", path, doing, std::strerror(errno));
 }
 
-// Opens a regular file and tells its size.
+Status too_large_error(const std::string& path, size_t size_bytes, size_t max_bytes) {
+  return data_loss_error("{}: {} bytes, more than the {} that such a file may have", path,
+                         size_bytes, max_bytes);
+}
+
+// Opens a regular file and tells its size. O_NONBLOCK: opening a pipe that nobody writes must not hang.
 Result<int> open_regular(const std::string& path, size_t* size_bytes) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) return errno_error(path, "open");
   struct stat info {};
   if (::fstat(descriptor, &info) != 0 || !S_ISREG(info.st_mode)) {
@@ -50,18 +57,18 @@ Result<std::string> read_file(const std::string& path, size_t max_bytes) {
   size_t size_bytes = 0;
   WDE_ASSIGN_OR_RETURN(const int raw, open_regular(path, &size_bytes));
   const FileDescriptor descriptor(raw);
-  if (size_bytes > max_bytes) {
-    return data_loss_error("{}: {} bytes, more than the {} that such a file may have", path, size_bytes,
-                           max_bytes);
-  }
-  std::string content(size_bytes, '\0');
+  if (size_bytes > max_bytes) return too_large_error(path, size_bytes, max_bytes);
+  // Read to the end, whatever fstat said: files of /proc and /sys have no size, and others may grow.
+  std::string content(size_bytes + 1, '\0');
   size_t done = 0;
-  while (done < size_bytes) {
-    const ssize_t count = ::read(descriptor.get(), content.data() + done, size_bytes - done);
+  while (true) {
+    const ssize_t count = ::read(descriptor.get(), content.data() + done, content.size() - done);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return errno_error(path, "read");
     if (count == 0) break;
     done += static_cast<size_t>(count);
+    if (done > max_bytes) return too_large_error(path, done, max_bytes);
+    if (done == content.size()) content.resize(done + kReadStepBytes);
   }
   content.resize(done);
   return content;

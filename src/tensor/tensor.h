@@ -22,7 +22,8 @@ class Shape {
 
   int rank() const { return rank_; }
   int64_t operator[](int axis) const { return dims_[static_cast<size_t>(axis)]; }
-  // Product of the dimensions; 1 for rank 0.
+  void set_dim(int axis, int64_t dim) { dims_[static_cast<size_t>(axis)] = dim; }
+  // Product of the dimensions; 1 for rank 0; INT64_MAX where the product would not fit.
   int64_t elements() const;
   std::string to_string() const;  // "[3, 384]"
   bool operator==(const Shape&) const = default;
