@@ -17,6 +17,8 @@ endif()
 
 add_library(wde_options INTERFACE)
 target_compile_options(wde_options INTERFACE
+  # GCC 12 reports a false -Wrestrict inside std::string (GCC bug 105651).
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
   -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wno-missing-field-initializers
   -Werror)
 # A line number in every stack trace, at a fraction of -g's size and build time.

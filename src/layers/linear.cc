@@ -1,0 +1,38 @@
+#include "layers/linear.h"
+
+#include "base/status.h"
+
+namespace wde::layers {
+
+Result<Linear> Linear::load(LoadContext& context, const TensorView& weight, const TensorView& bias,
+                            ops::Activation activation) {
+  Linear linear;
+  linear.problem_ = {.dtype = context.dtype,
+                     .output_dtype = context.dtype,
+                     .n = weight.shape[0],
+                     .k = weight.shape[1],
+                     .bias = bias.data != nullptr,
+                     .activation = activation};
+  if (context.planning) {
+    context.weight_bytes += static_cast<size_t>(weight.shape.elements()) * dtype_size_bytes(context.dtype) +
+                            static_cast<size_t>(linear.problem_.n) * sizeof(float);
+    return linear;
+  }
+  std::vector<float> bias_values(linear.problem_.bias ? static_cast<size_t>(linear.problem_.n) : 0);
+  ops::GemmWeights weights{.weight = weight};
+  if (linear.problem_.bias) {
+    convert_elements(bias.data, bias.dtype, bias_values.data(), DType::kF32, bias_values.size());
+    weights.bias = TensorView::contiguous(bias_values.data(), DType::kF32, {linear.problem_.n});
+  }
+  WDE_ASSIGN_OR_RETURN(linear.gemm_, ops::create_gemm(linear.problem_, weights, *context.device, context.ops,
+                                                      context.gemm_backend));
+  context.weight_bytes += linear.gemm_->weight_bytes();
+  return linear;
+}
+
+void Linear::forward(ops::OpContext& context, const TensorView& x, const TensorView& y,
+                     const TensorView& residual) const {
+  ops::gemm(context, *gemm_, {.x = x, .residual = residual, .y = y});
+}
+
+}  // namespace wde::layers

@@ -1,0 +1,29 @@
+// y = activation(x Wᵀ + b) (+ residual), as torch.nn.Linear followed by an activation.
+#pragma once
+
+#include <memory>
+
+#include "layers/load_context.h"
+#include "ops/gemm.h"
+
+namespace wde::layers {
+
+class Linear {
+ public:
+  // `weight` [N, K] and `bias` [N] (data null for none) on the host, any floating-point dtype; read only here.
+  // Errors: kResourceExhausted, and kUnsupported / kInvalidArgument from the choice of the GEMM backend.
+  static Result<Linear> load(LoadContext& context, const TensorView& weight, const TensorView& bias,
+                             ops::Activation activation = ops::Activation::kNone);
+
+  // x [M, K] -> y [M, N] in the model's dtype. `residual` [M, N]: data null for none; may be y itself.
+  void forward(ops::OpContext& context, const TensorView& x, const TensorView& y, const TensorView& residual = {}) const;
+
+  int64_t outputs() const { return problem_.n; }
+  DType dtype() const { return problem_.dtype; }
+
+ private:
+  ops::GemmProblem problem_;
+  std::unique_ptr<ops::Gemm> gemm_;  // null after a planning load, which is for measuring only
+};
+
+}  // namespace wde::layers

@@ -1,0 +1,47 @@
+// What a layer needs to put its parameters onto a device. Lives while a model is loaded; start-up thread.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ops/gemm.h"
+#include "ops/ops.h"
+#include "tensor/device.h"
+
+namespace wde::layers {
+
+// The parameters' memory on the device. Owned by the model, shared by all workers on the device.
+class ParameterStore {
+ public:
+  void add(Storage storage) { storages_.push_back(std::move(storage)); }
+
+ private:
+  std::vector<Storage> storages_;
+};
+
+struct LoadContext {
+  std::shared_ptr<Device> device;
+  const ops::OpTable& ops;
+  DType dtype = DType::kF32;      // of activations and packed matrices
+  std::string gemm_backend;       // forced, or empty
+  std::string attention_backend;  // forced, or empty
+  // A dry run: check every tensor, count the bytes, copy and pack nothing.
+  bool planning = false;
+  size_t weight_bytes = 0;  // of device memory that the parameters take (mapped ones included)
+  ParameterStore* store = nullptr;
+};
+
+// A parameter as f32 on the device, whatever the checkpoint has. Errors: kResourceExhausted.
+Result<TensorView> load_f32(LoadContext& context, const TensorView& host);
+
+// An embedding table: used where it is mapped when the device reaches host memory and the dtype is one that the ops
+// read (f32, bf16; aligned), else copied. The caller keeps the mapping alive. Errors: kResourceExhausted.
+Result<TensorView> load_table(LoadContext& context, const TensorView& host);
+
+// Rows of several matrices with the same columns, one below the other, as f32 on the host (a fused QKV projection).
+// The views' owner is `*storage`.
+TensorView stack_rows(std::span<const TensorView> parts, std::vector<float>* storage);
+
+}  // namespace wde::layers

@@ -1,0 +1,44 @@
+#include "layers/self_attention.h"
+
+#include <array>
+
+#include "base/status.h"
+
+namespace wde::layers {
+
+Result<SelfAttention> SelfAttention::load(LoadContext& context, const SelfAttentionWeights& weights,
+                                          const attention::AttentionProblem& problem) {
+  SelfAttention layer;
+  layer.problem_ = problem;
+  std::vector<float> weight_storage, bias_storage;
+  const std::array qkv_weights = {weights.query_weight, weights.key_weight, weights.value_weight};
+  const std::array qkv_biases = {weights.query_bias, weights.key_bias, weights.value_bias};
+  const TensorView weight = stack_rows(qkv_weights, &weight_storage);
+  const TensorView bias = stack_rows(qkv_biases, &bias_storage);
+  WDE_ASSIGN_OR_RETURN(layer.qkv_, Linear::load(context, weight, bias));
+  WDE_ASSIGN_OR_RETURN(layer.output_, Linear::load(context, weights.output_weight, weights.output_bias));
+  WDE_ASSIGN_OR_RETURN(layer.attention_, attention::create_attention(problem, *context.device, context.ops,
+                                                                     context.attention_backend));
+  return layer;
+}
+
+void SelfAttention::forward(ops::OpContext& context, const TokenBatch& batch, const TensorView& x,
+                            const TensorView& residual, const TensorView& out) const {
+  const Arena::Mark mark(context.arena);
+  const int64_t query_columns = int64_t{problem_.heads} * problem_.head_size;
+  const int64_t key_columns = int64_t{problem_.kv_heads} * problem_.head_size;
+  const TensorView qkv = context.arena.allocate(problem_.dtype, {x.rows(), qkv_.outputs()});
+  qkv_.forward(context, x, qkv);
+  const TensorView mixed = context.arena.allocate(problem_.dtype, {x.rows(), query_columns});
+  attention::attend(context, *attention_,
+                    {.q = qkv.slice_columns(0, query_columns),
+                     .k = qkv.slice_columns(query_columns, key_columns),
+                     .v = qkv.slice_columns(query_columns + key_columns, key_columns),
+                     .out = mixed,
+                     .cu_seqlens = batch.cu_seqlens,
+                     .host_cu_seqlens = batch.host_cu_seqlens,
+                     .max_seqlen = batch.max_seqlen});
+  output_.forward(context, mixed, out, residual);
+}
+
+}  // namespace wde::layers

@@ -1,0 +1,36 @@
+// Multi-head self-attention: one fused projection to q, k, v, attention, output projection.
+#pragma once
+
+#include <memory>
+
+#include "attention/attention.h"
+#include "layers/linear.h"
+#include "layers/token_batch.h"
+
+namespace wde::layers {
+
+struct SelfAttentionWeights {
+  TensorView query_weight, query_bias;    // [H D, C], [H D]
+  TensorView key_weight, key_bias;        // [Hkv D, C], [Hkv D]
+  TensorView value_weight, value_bias;    // [Hkv D, C], [Hkv D]
+  TensorView output_weight, output_bias;  // [C, H D], [C]
+};
+
+class SelfAttention {
+ public:
+  // Weights on the host, read only here. problem.dtype must be the context's. Errors: as Linear::load, and from the
+  // choice of the attention backend.
+  static Result<SelfAttention> load(LoadContext& context, const SelfAttentionWeights& weights,
+                                    const attention::AttentionProblem& problem);
+
+  // out [T, C] = attention(x [T, C]) + residual [T, C]; out must not be x.
+  void forward(ops::OpContext& context, const TokenBatch& batch, const TensorView& x, const TensorView& residual,
+               const TensorView& out) const;
+
+ private:
+  attention::AttentionProblem problem_;
+  std::unique_ptr<attention::Attention> attention_;
+  Linear qkv_, output_;
+};
+
+}  // namespace wde::layers

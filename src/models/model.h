@@ -1,0 +1,27 @@
+// What an architecture is to the rest of the engine: a forward pass from tokens to last hidden states.
+#pragma once
+
+#include "layers/token_batch.h"
+#include "ops/op_context.h"
+
+namespace wde::models {
+
+// Facts that the pipeline needs before it ever sees a tensor.
+struct ModelTraits {
+  int hidden_size = 0;      // C
+  int vocab_size = 0;       // V
+  int type_vocab_size = 0;  // 0: no token types
+  int position_offset = 0;  // position of a sequence's first token
+  int max_positions = 0;    // longest sequence, in tokens
+};
+
+// Immutable after load; shared by all workers on a device.
+class Model {
+ public:
+  virtual ~Model() = default;
+  virtual const ModelTraits& traits() const = 0;
+  // The last hidden states [T, C] in the model's dtype, in the context's arena. T >= 1.
+  virtual TensorView forward(ops::OpContext& context, const layers::TokenBatch& batch) const = 0;
+};
+
+}  // namespace wde::models

@@ -1,0 +1,27 @@
+// Every architecture that can be loaded: one visible, ordered table.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "base/json.h"
+#include "checkpoint/weight_source.h"
+#include "layers/load_context.h"
+#include "models/model.h"
+
+namespace wde::models {
+
+struct ModelEntry {
+  std::string_view architecture;  // as in config.json's "architectures"
+  std::string_view description;
+  Result<std::unique_ptr<Model>> (*load)(const json::object& config, const checkpoint::WeightSource& source,
+                                         layers::LoadContext& context);
+};
+
+std::span<const ModelEntry> model_entries();
+
+// Null when no entry has the name.
+const ModelEntry* find_model(std::string_view architecture);
+
+}  // namespace wde::models

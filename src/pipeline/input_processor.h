@@ -1,0 +1,25 @@
+// The first station: may this workflow serve this request? Checks fields and sizes, resolves what the request
+// leaves open. Called on the client's thread; stateless and thread-safe; knows nothing of tokens.
+#pragma once
+
+#include "pipeline/limits.h"
+#include "schema/schema.h"
+
+namespace wde::pipeline {
+
+class InputProcessor {
+ public:
+  InputProcessor(OutputPolicy output, PromptPolicy prompts);
+
+  // Errors: kUnsupported (task), kInvalidArgument (dimensions, prompt name: the known ones are listed),
+  // kEmptyInput (an empty list of token ids).
+  Status check(const Request& request) const;
+  // How the answer of a checked request is made.
+  schema::OutputSpec output_spec(const Request& request) const;
+
+ private:
+  OutputPolicy output_;
+  PromptPolicy prompts_;
+};
+
+}  // namespace wde::pipeline

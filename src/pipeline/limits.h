@@ -1,0 +1,39 @@
+// What the loaded model and the user's options allow; resolved once by the workflow and shared by the
+// pipeline's stations.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "wde/types.h"
+
+namespace wde::pipeline {
+
+struct TextLimits {
+  int max_length = 0;  // tokens of an input, special ones included
+  int vocab_size = 0;  // rows of the model's embedding table
+  OverLong over_long = OverLong::kTruncate;
+  TruncationSide truncation_side = TruncationSide::kRight;
+};
+
+// Prompts by name, and what applies when a request names none.
+struct PromptPolicy {
+  std::map<std::string, std::string> prompts;
+  std::string default_prompt;   // the text itself; may be empty
+  bool pool_prompt = true;      // false: the prompt's tokens are left out of the pooling
+};
+
+struct OutputPolicy {
+  std::vector<Task> tasks;      // that this workflow serves
+  int embedding_size = 0;       // columns of kEmbed
+  bool normalize = false;       // where a request does not say
+};
+
+struct BatchBudget {
+  int64_t max_tokens = 0;
+  int64_t max_requests = 0;
+};
+
+}  // namespace wde::pipeline

@@ -1,0 +1,108 @@
+// What the stations of a request hand each other: Request (public) → SchedulableRequest → Batch →
+// ModelInput → RawOutput → Response (public). Plain values; each has one owner at a time.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tensor/tensor.h"
+#include "wde/types.h"
+
+namespace wde::schema {
+
+// A request from the moment it is accepted until it is answered. Shared by the engine's table of pending
+// requests (for cancel) and the station that holds the request.
+class Ticket {
+ public:
+  Ticket(RequestId id, Callback done) : id_(id), done_(std::move(done)) {}
+  RequestId id() const { return id_; }
+  void cancel() { cancelled_.store(true, std::memory_order_relaxed); }
+  bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
+  // Answers; only the first call does anything. Any thread.
+  void answer(Result<Response> result) {
+    if (!answered_.exchange(true)) done_(std::move(result));
+  }
+
+ private:
+  const RequestId id_;
+  Callback done_;
+  std::atomic<bool> cancelled_{false};
+  std::atomic<bool> answered_{false};
+};
+
+// How a row becomes the client's answer; resolved from the request and the model's defaults.
+struct OutputSpec {
+  bool normalize = false;
+  int dimensions = 0;  // 0: all
+};
+
+// A request that is ready for a batch: tokenized, truncated, checked.
+struct SchedulableRequest {
+  std::shared_ptr<Ticket> ticket;
+  Task task = Task::kEmbed;
+  std::vector<int32_t> ids;
+  std::vector<int32_t> type_ids;  // parallel to ids
+  int pooling_skip = 0;           // leading tokens (a prompt's) that pooling leaves out
+  int characters = 0;
+  bool truncated = false;
+  OutputSpec output;
+  std::optional<Clock::time_point> deadline;
+  Timestamps timestamps;
+
+  int tokens() const { return static_cast<int>(ids.size()); }
+};
+
+// Requests that are computed together. All have the same task; together they keep the scheduler's budgets.
+struct Batch {
+  std::vector<SchedulableRequest> requests;
+  int64_t tokens = 0;
+
+  bool empty() const { return requests.empty(); }
+};
+
+// A run of whole sequences of a batch that is computed as one forward pass.
+struct Shard {
+  int64_t token_begin = 0;
+  int64_t tokens = 0;
+  int64_t sequence_begin = 0;
+  int64_t sequences = 0;
+  int64_t cu_seqlens_begin = 0;  // of this shard's sequences + 1 entries in ModelInput's cu_seqlens section
+  int max_seqlen = 0;
+};
+
+// A ragged batch as the device gets it: one block of i32, copied as a whole, in sections of these sizes:
+//   ids [T] | positions [T] | type_ids [T] | skip [B] | cu_seqlens [B + number of shards]
+// where each shard's cu_seqlens start again from 0.
+struct ModelInput {
+  std::span<int32_t> block;  // host memory of the slot that the batch runs in; not owned
+  int64_t tokens = 0;        // T
+  int64_t sequences = 0;     // B
+  Task task = Task::kEmbed;
+  std::vector<Shard> shards;
+
+  size_t ids_offset() const { return 0; }
+  size_t positions_offset() const { return static_cast<size_t>(tokens); }
+  size_t type_ids_offset() const { return static_cast<size_t>(2 * tokens); }
+  size_t skip_offset() const { return static_cast<size_t>(3 * tokens); }
+  size_t cu_seqlens_offset() const { return static_cast<size_t>(3 * tokens + sequences); }
+  size_t used() const { return cu_seqlens_offset() + static_cast<size_t>(sequences) + shards.size(); }
+
+  // Elements of a block that holds any batch within the budgets, however it is sharded.
+  static size_t capacity(int64_t max_tokens, int64_t max_sequences) {
+    return static_cast<size_t>(3 * max_tokens + 3 * max_sequences + 1);
+  }
+};
+
+// What came back from the device: a row per sequence (kEmbed) or per token (kHidden), in the batch's order.
+// `rows` points into the slot's host memory and is valid until the slot is reused.
+struct RawOutput {
+  std::span<const float> values;
+  int64_t columns = 0;
+  Status status;  // an error fails every request of the batch
+};
+
+}  // namespace wde::schema
