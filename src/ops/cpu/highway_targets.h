@@ -11,3 +11,14 @@
 // Otherwise a target that the compiler may assume anyway (-march=native) would drop the ones below
 // it, and a forced "portable" or "avx2" would not exist.
 #define HWY_COMPILE_ALL_ATTAINABLE
+
+#include "hwy/detect_targets.h"
+
+// The namespace of the "portable" kernels.
+#if HWY_TARGETS & HWY_NEON
+#define WDE_HWY_PORTABLE N_NEON
+#elif HWY_TARGETS & HWY_EMU128
+#define WDE_HWY_PORTABLE N_EMU128
+#else
+#define WDE_HWY_PORTABLE N_SCALAR
+#endif

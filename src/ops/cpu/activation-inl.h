@@ -1,0 +1,43 @@
+// The activations of ops.h on vectors. A Highway "-inl" header, as vector_math-inl.h.
+
+#if defined(WDE_OPS_CPU_ACTIVATION_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef WDE_OPS_CPU_ACTIVATION_INL_H_
+#undef WDE_OPS_CPU_ACTIVATION_INL_H_
+#else
+#define WDE_OPS_CPU_ACTIVATION_INL_H_
+#endif
+
+#include "hwy/highway.h"
+#include "ops/cpu/vector_math-inl.h"
+#include "ops/ops.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace wde::ops {
+namespace HWY_NAMESPACE {
+
+template <class D>
+HWY_INLINE hn::Vec<D> Activate(D d, Activation activation, hn::Vec<D> x) {
+  switch (activation) {
+    case Activation::kNone:
+      return x;
+    case Activation::kGeluErf:
+      return GeluErf(d, x);
+    case Activation::kGeluTanh:
+      return GeluTanh(d, x);
+    case Activation::kRelu:
+      return hn::IfThenElse(hn::Lt(x, hn::Zero(d)), hn::Zero(d), x);
+    case Activation::kSilu:
+      return hn::Mul(x, Sigmoid(d, x));
+    case Activation::kTanh:
+      return Tanh(d, x);
+    case Activation::kSigmoid:
+      return Sigmoid(d, x);
+  }
+  return x;
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace wde::ops
+HWY_AFTER_NAMESPACE();
+
+#endif  // the toggling include guard
