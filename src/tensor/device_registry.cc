@@ -1,15 +1,24 @@
 #include "tensor/device_registry.h"
 
 #include "tensor/cpu_device.h"
+#include "tensor/emulated_device.h"
 
 namespace wde {
 namespace {
 
 std::string never_refused() { return {}; }
 
+Result<std::shared_ptr<Device>> create_cpu() { return create_cpu_device(); }
+
+Result<std::shared_ptr<Device>> create_emulated() {
+  WDE_ASSIGN_OR_RETURN(std::shared_ptr<EmulatedDevice> device, create_emulated_device());
+  return std::shared_ptr<Device>(std::move(device));
+}
+
 constexpr DeviceEntry kDevices[] = {
-    {"cpu", "this machine's CPU", DeviceUse::kProduction, never_refused,
-     [] { return Result<std::shared_ptr<Device>>(create_cpu_device()); }},
+    {"cpu", "this machine's CPU", DeviceUse::kProduction, never_refused, create_cpu},
+    {"emulated", "for tests: own address space, late and reordering streams", DeviceUse::kTests,
+     never_refused, create_emulated},
 };
 
 Result<std::shared_ptr<Device>> create_best() {
