@@ -38,6 +38,9 @@ using Module = std::variant<PoolingModule, DenseModule, NormalizeModule>;
 
 struct ModelFolder {
   std::string path;
+  // Where config.json, the tokenizer's files and the weights lie: `path`, or the sub-folder that modules.json
+  // gives its Transformer.
+  std::string transformer_path;
   std::string revision;                    // commit of a hub snapshot, else empty
   json::object config;                     // config.json
   std::vector<std::string> architectures;  // its "architectures"

@@ -1,0 +1,154 @@
+#include "checkpoint/model_folder.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/file.h"
+#include "checkpoint/sentence_modules.h"
+
+namespace wde::checkpoint {
+namespace {
+
+constexpr size_t kMaxConfigBytes = size_t{64} << 20;
+// transformers writes 1e30 for "no limit"; no model takes a text of 2^40 tokens.
+constexpr int64_t kNoLimitTokens = int64_t{1} << 40;
+
+// sentence-transformers 1 named the file after the model's kind; all of its later releases read
+// these.
+constexpr auto kSentenceConfigNames = std::to_array<std::string_view>({
+    "sentence_bert_config.json",
+    "sentence_roberta_config.json",
+    "sentence_distilbert_config.json",
+    "sentence_camembert_config.json",
+    "sentence_albert_config.json",
+    "sentence_xlm-roberta_config.json",
+    "sentence_xlnet_config.json",
+});
+
+Result<json::object> read_object(const std::string& path) {
+  WDE_ASSIGN_OR_RETURN(json::value parsed, json::parse_file(path, kMaxConfigBytes));
+  if (json::object* object = parsed.if_object()) return std::move(*object);
+  return data_loss_error("{}: must be a JSON object", path);
+}
+
+Status read_config(ModelFolder& folder) {
+  const std::string path = folder.transformer_path + "/config.json";
+  if (!file_exists(path))
+    return not_found_error("{}: no config.json (not a model's folder?)", folder.transformer_path);
+  WDE_ASSIGN_OR_RETURN(folder.config, read_object(path));
+  Result<std::string> model_type = json::get_string(folder.config, "model_type", "");
+  if (!model_type.ok()) return model_type.status().with_context(path);
+  folder.model_type = std::move(model_type).value();
+  const Result<const json::array*> architectures = json::get_array(folder.config, "architectures");
+  if (!architectures.ok()) return architectures.status().with_context(path);
+  if (*architectures == nullptr) return Status();
+  for (const json::value& architecture : **architectures) {
+    const auto* name = architecture.if_string();
+    if (name == nullptr) return data_loss_error("{}: \"architectures\" must hold strings", path);
+    folder.architectures.emplace_back(*name);
+  }
+  return Status();
+}
+
+// A number of tokens above 0, or nothing where the file gives none or no real limit.
+Result<std::optional<int64_t>> read_limit_tokens(const json::object& config, std::string_view key) {
+  WDE_ASSIGN_OR_RETURN(const int64_t limit, json::get_int(config, key, kNoLimitTokens));
+  if (limit <= 0) return data_loss_error("\"{}\" must be above 0, not {}", key, limit);
+  if (limit >= kNoLimitTokens) return std::optional<int64_t>();
+  return std::optional<int64_t>(limit);
+}
+
+Status read_sentence_config(ModelFolder& folder) {
+  for (const std::string_view name : kSentenceConfigNames) {
+    const std::string path = folder.transformer_path + "/" + std::string(name);
+    if (!file_exists(path)) continue;
+    WDE_ASSIGN_OR_RETURN(const json::object config, read_object(path));
+    const auto max_seq_length = read_limit_tokens(config, "max_seq_length");
+    if (!max_seq_length.ok()) return max_seq_length.status().with_context(path);
+    const Result<bool> lower_case = json::get_bool(config, "do_lower_case", false);
+    if (!lower_case.ok()) return lower_case.status().with_context(path);
+    folder.max_seq_length = *max_seq_length;
+    folder.do_lower_case = *lower_case;
+    return Status();
+  }
+  return Status();
+}
+
+Status read_tokenizer_config(ModelFolder& folder) {
+  const std::string path = folder.transformer_path + "/tokenizer_config.json";
+  if (!file_exists(path)) return Status();
+  WDE_ASSIGN_OR_RETURN(const json::object config, read_object(path));
+  const auto limit = read_limit_tokens(config, "model_max_length");
+  if (!limit.ok()) return limit.status().with_context(path);
+  folder.model_max_length = *limit;
+  return Status();
+}
+
+Status read_prompts(const json::object& config, ModelFolder& folder) {
+  WDE_ASSIGN_OR_RETURN(const json::object* prompts, json::get_object(config, "prompts"));
+  if (prompts != nullptr) {
+    for (const auto& member : *prompts) {
+      const std::string name(member.key());
+      WDE_ASSIGN_OR_RETURN(folder.prompts[name], json::get_string(*prompts, name, ""));
+    }
+  }
+  WDE_ASSIGN_OR_RETURN(const std::string chosen,
+                       json::get_string(config, "default_prompt_name", ""));
+  if (chosen.empty()) return Status();
+  // sentence-transformers knows these two as empty prompts even where a model names none.
+  if (chosen == "query" || chosen == "document") folder.prompts.try_emplace(chosen);
+  if (folder.prompts.count(chosen) == 0) {
+    return data_loss_error("\"default_prompt_name\": \"{}\" is not among \"prompts\"", chosen);
+  }
+  folder.default_prompt_name = chosen;
+  return Status();
+}
+
+Status read_prompt_config(ModelFolder& folder) {
+  const std::string path = folder.path + "/config_sentence_transformers.json";
+  if (!file_exists(path)) return Status();
+  WDE_ASSIGN_OR_RETURN(const json::object config, read_object(path));
+  return read_prompts(config, folder).with_context(path);
+}
+
+// The commit when `path` is …/snapshots/<40 hex digits> of the hub cache.
+std::string snapshot_revision(const std::string& path) {
+  constexpr size_t kCommitDigits = 40;
+  const size_t slash = path.rfind('/');
+  if (slash == std::string::npos || !path.substr(0, slash).ends_with("/snapshots")) return "";
+  std::string name = path.substr(slash + 1);
+  const bool is_commit = name.size() == kCommitDigits &&
+                         name.find_first_not_of("0123456789abcdef") == std::string::npos;
+  return is_commit ? name : "";
+}
+
+Status read_modules(ModelFolder& folder, const ReadOptions& options) {
+  if (!file_exists(folder.path + "/modules.json")) return Status();
+  WDE_ASSIGN_OR_RETURN(ModuleList list, read_sentence_modules(folder.path, options));
+  folder.has_modules = true;
+  folder.modules = std::move(list.modules);
+  if (!list.transformer_path.empty()) folder.transformer_path += "/" + list.transformer_path;
+  return Status();
+}
+
+}  // namespace
+
+Result<ModelFolder> read_model_folder(const std::string& path, const ReadOptions& options) {
+  if (!directory_exists(path)) return not_found_error("{}: no such folder", path);
+  ModelFolder folder;
+  folder.path = path;
+  while (folder.path.size() > 1 && folder.path.back() == '/') folder.path.pop_back();
+  folder.transformer_path = folder.path;
+  folder.revision = snapshot_revision(folder.path);
+  WDE_RETURN_IF_ERROR(read_modules(folder, options));
+  WDE_RETURN_IF_ERROR(read_config(folder));
+  WDE_RETURN_IF_ERROR(read_sentence_config(folder));
+  WDE_RETURN_IF_ERROR(read_tokenizer_config(folder));
+  WDE_RETURN_IF_ERROR(read_prompt_config(folder));
+  if (options.weights) {
+    WDE_ASSIGN_OR_RETURN(folder.weights, open_weights(folder.transformer_path));
+  }
+  return folder;
+}
+
+}  // namespace wde::checkpoint

@@ -1,0 +1,23 @@
+// sentence-transformers' modules.json and the folders it names, in the spellings of its releases 2
+// to 6.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "checkpoint/model_folder.h"
+
+namespace wde::checkpoint {
+
+struct ModuleList {
+  std::string transformer_path;  // relative to the folder; "" is the folder itself
+  std::vector<Module> modules;   // those after the Transformer
+};
+
+// Reads `folder`/modules.json, which must exist. Dropout, which does nothing at inference, is left
+// out. Errors: kDataLoss, kNotFound (a module's file), kUnsupported (a module type, or an option of
+// a module, that is not supported, by name).
+Result<ModuleList> read_sentence_modules(const std::string& folder, const ReadOptions& options);
+
+}  // namespace wde::checkpoint
