@@ -1,0 +1,88 @@
+#include "attention/attention.h"
+
+#include "attention/backends.h"
+
+namespace wde::attention {
+namespace {
+
+constexpr AttentionBackend kBackends[] = {
+    {"flash", flash_refusal, create_flash},
+    {"naive", naive_refusal, create_naive},
+};
+
+Status unknown_backend(std::string_view name) {
+  std::string known;
+  for (const AttentionBackend& backend : kBackends) {
+    known += known.empty() ? "" : ", ";
+    known += backend.name;
+  }
+  return invalid_argument_error("unknown attention backend \"{}\" (known: {})", name, known);
+}
+
+void check_shapes(const AttentionProblem& problem, const AttentionArgs& args) {
+  const int64_t tokens = args.q.rows();
+  const int64_t query_columns = int64_t{problem.heads} * problem.head_size;
+  const int64_t key_columns = int64_t{problem.kv_heads} * problem.head_size;
+  WDE_CHECK(args.q.shape == Shape({tokens, query_columns}));
+  WDE_CHECK(args.k.shape == Shape({tokens, key_columns}));
+  WDE_CHECK(args.v.shape == Shape({tokens, key_columns}));
+  WDE_CHECK(args.out.shape == Shape({tokens, query_columns}));
+  for (const TensorView* view : {&args.q, &args.k, &args.v, &args.out}) {
+    WDE_CHECK(view->dtype == problem.dtype);
+  }
+  const auto boundaries = static_cast<int64_t>(args.host_cu_seqlens.size());
+  WDE_CHECK(boundaries >= 1);
+  WDE_CHECK(args.cu_seqlens.dtype == DType::kI32);
+  WDE_CHECK(args.cu_seqlens.shape == Shape({boundaries}));
+  WDE_CHECK(args.host_cu_seqlens.front() == 0 && args.host_cu_seqlens.back() == tokens);
+  for (size_t b = 1; b < args.host_cu_seqlens.size(); ++b) {
+    const int64_t length = int64_t{args.host_cu_seqlens[b]} - args.host_cu_seqlens[b - 1];
+    WDE_CHECK(length >= 0 && length <= args.max_seqlen);
+  }
+}
+
+}  // namespace
+
+std::string problem_refusal(const AttentionProblem& problem) {
+  if (problem.dtype != DType::kF32 && problem.dtype != DType::kBF16) {
+    return fmt::format("dtype {} (it computes f32 and bf16)", dtype_name(problem.dtype));
+  }
+  if (problem.heads < 1 || problem.kv_heads < 1 || problem.heads % problem.kv_heads != 0) {
+    return fmt::format("{} heads over {} key/value heads (the latter must divide the former)",
+                       problem.heads, problem.kv_heads);
+  }
+  if (problem.head_size < 1) return fmt::format("head size {}", problem.head_size);
+  return {};
+}
+
+std::span<const AttentionBackend> attention_backends() { return kBackends; }
+
+Result<std::unique_ptr<Attention>> create_attention(const AttentionProblem& problem,
+                                                    const Device& device, const ops::OpTable& ops,
+                                                    std::string_view forced) {
+  std::string refusals;
+  bool known = false;
+  for (const AttentionBackend& backend : kBackends) {
+    if (!forced.empty() && backend.name != forced) continue;
+    known = true;
+    const std::string refusal = backend.refusal(problem, device, ops);
+    if (refusal.empty()) return backend.create(problem, ops);
+    refusals += fmt::format("{}{}: {}", refusals.empty() ? "" : "; ", backend.name, refusal);
+  }
+  if (!known) return unknown_backend(forced);
+  return unsupported_error("no attention backend can do it: {}", refusals);
+}
+
+void attend(ops::OpContext& context, const Attention& attention, const AttentionArgs& args) {
+  const int64_t tokens = args.q.rows();
+  const auto sequences = static_cast<int64_t>(args.host_cu_seqlens.size()) - 1;
+  const int threads = context.pool == nullptr ? 1 : context.pool->threads();
+  check_shapes(attention.problem(), args);
+  const Arena::Mark mark(context.arena);
+  const size_t bytes = attention.workspace_bytes(tokens, sequences, args.max_seqlen, threads);
+  const TensorView workspace =
+      context.arena.allocate(DType::kU8, Shape({static_cast<int64_t>(bytes)}));
+  if (!context.measuring && tokens > 0) attention.run(context, args, workspace.data);
+}
+
+}  // namespace wde::attention

@@ -1,0 +1,57 @@
+// Flash attention on a CPU: one kernel per instruction set, between the plan (flash.cc, plain C++)
+// and the vectors (flash_kernel.cc). It knows nothing of devices, batches or threads.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "base/dtype.h"
+
+namespace wde::attention {
+
+inline constexpr int kMaxFlashHeadSize = 256;
+
+// Queries that share one pass over a sequence's keys: enough that widening or copying a key (about
+// one cycle per vector) vanishes beside its use, few enough that their state stays in L2.
+inline constexpr int64_t kFlashChunkQueries = 256;
+
+// One head's slice of a packed matrix is at data + head * head_size, its rows row_stride elements
+// apart.
+struct FlashOperand {
+  void* data = nullptr;
+  int64_t row_stride = 0;
+};
+
+// What every work item of a batch shares.
+struct FlashBatch {
+  DType dtype = DType::kF32;
+  int group = 1;  // query heads per key/value head
+  int head_size = 0;
+  bool causal = false;
+  float scale = 1.0f;
+  FlashOperand q, k, v, out;
+};
+
+// The unit of work: some queries of one sequence, for all query heads of one key/value head.
+struct FlashItem {
+  int64_t first_token = 0;  // of the sequence, in the packed batch
+  int64_t tokens = 0;       // of the sequence, >= 1
+  int64_t query_begin = 0;  // a multiple of kFlashChunkQueries, within the sequence
+  int kv_head = 0;
+};
+
+struct FlashKernel {
+  std::string_view instruction_set;  // ops::OpTable::name
+  // Scratch memory of one thread, to be 64-byte aligned; a multiple of 64.
+  size_t (*workspace_bytes)(int head_size);
+  // Writes out for queries [query_begin, query_begin + kFlashChunkQueries) of the sequence. The
+  // bits of a query's row depend on its sequence alone.
+  void (*run)(const FlashBatch& batch, const FlashItem& item, void* workspace);
+};
+
+// Those compiled into this binary; whether the CPU can run one is the op registry's business.
+std::span<const FlashKernel> flash_kernels();
+
+}  // namespace wde::attention

@@ -1,0 +1,126 @@
+// Flash attention (Dao et al. 2022) over a ragged batch on a CPU: cuts the batch into work items
+// and hands them to the kernel of the op table's instruction set.
+#include <algorithm>
+
+#include "attention/backends.h"
+#include "attention/cpu/flash_kernel.h"
+
+namespace wde::attention {
+namespace {
+
+// Tokens times heads that a thread should take at once, so that fetching work costs little.
+constexpr int64_t kItemTokens = 256;
+
+const FlashKernel* find_kernel(std::string_view instruction_set) {
+  for (const FlashKernel& kernel : flash_kernels()) {
+    if (kernel.instruction_set == instruction_set) return &kernel;
+  }
+  return nullptr;
+}
+
+class FlashAttention final : public Attention {
+ public:
+  FlashAttention(const AttentionProblem& problem, const FlashKernel& kernel)
+      : problem_(problem), kernel_(kernel) {}
+
+  const AttentionProblem& problem() const override { return problem_; }
+  size_t workspace_bytes(int64_t tokens, int64_t sequences, int64_t max_seqlen,
+                         int threads) const override;
+  void run(ops::OpContext& context, const AttentionArgs& args, void* workspace) const override;
+
+ private:
+  FlashBatch batch(const AttentionArgs& args) const;
+
+  AttentionProblem problem_;
+  const FlashKernel& kernel_;
+};
+
+size_t FlashAttention::workspace_bytes(int64_t, int64_t, int64_t, int threads) const {
+  return static_cast<size_t>(threads) * kernel_.workspace_bytes(problem_.head_size);
+}
+
+FlashBatch FlashAttention::batch(const AttentionArgs& args) const {
+  FlashBatch batch;
+  batch.dtype = problem_.dtype;
+  batch.group = problem_.heads / problem_.kv_heads;
+  batch.head_size = problem_.head_size;
+  batch.causal = problem_.mask == MaskKind::kCausal;
+  batch.scale = problem_.scale;
+  batch.q = {args.q.data, args.q.row_stride};
+  batch.k = {args.k.data, args.k.row_stride};
+  batch.v = {args.v.data, args.v.row_stride};
+  batch.out = {args.out.data, args.out.row_stride};
+  return batch;
+}
+
+// How a batch's work is cut: sequence outermost, then chunks of queries, then groups of heads.
+// Chunks that a shorter sequence lacks are empty items.
+struct Cut {
+  int64_t sequences, chunks, head_groups;
+  int heads_per_group;
+
+  size_t items() const { return static_cast<size_t>(sequences * chunks * head_groups); }
+};
+
+Cut cut_batch(int64_t sequences, int64_t max_seqlen, int kv_heads) {
+  const int64_t length = std::max<int64_t>(max_seqlen, 1);
+  Cut cut;
+  cut.sequences = sequences;
+  cut.chunks = (length + kFlashChunkQueries - 1) / kFlashChunkQueries;
+  cut.heads_per_group = static_cast<int>(std::clamp<int64_t>(kItemTokens / length, 1, kv_heads));
+  cut.head_groups = (kv_heads + cut.heads_per_group - 1) / cut.heads_per_group;
+  return cut;
+}
+
+void FlashAttention::run(ops::OpContext& context, const AttentionArgs& args,
+                         void* workspace) const {
+  const FlashBatch shared = batch(args);
+  const std::span<const int32_t> cu_seqlens = args.host_cu_seqlens;
+  const Cut cut =
+      cut_batch(static_cast<int64_t>(cu_seqlens.size()) - 1, args.max_seqlen, problem_.kv_heads);
+  const size_t thread_bytes = kernel_.workspace_bytes(problem_.head_size);
+  const auto work = [&](size_t index, int thread) {
+    const auto i = static_cast<int64_t>(index);
+    const auto b = static_cast<size_t>(i / (cut.chunks * cut.head_groups));
+    FlashItem item;
+    item.first_token = cu_seqlens[b];
+    item.tokens = cu_seqlens[b + 1] - cu_seqlens[b];
+    item.query_begin = i / cut.head_groups % cut.chunks * kFlashChunkQueries;
+    if (item.query_begin >= item.tokens) return;
+    const int first_head = static_cast<int>(i % cut.head_groups) * cut.heads_per_group;
+    const int end_head = std::min(first_head + cut.heads_per_group, problem_.kv_heads);
+    std::byte* scratch =
+        static_cast<std::byte*>(workspace) + thread_bytes * static_cast<size_t>(thread);
+    for (item.kv_head = first_head; item.kv_head < end_head; ++item.kv_head) {
+      kernel_.run(shared, item, scratch);
+    }
+  };
+  if (context.pool != nullptr) {
+    context.pool->parallel_for(cut.items(), work);
+  } else {
+    for (size_t index = 0; index < cut.items(); ++index) work(index, 0);
+  }
+}
+
+}  // namespace
+
+std::string flash_refusal(const AttentionProblem& problem, const Device& device,
+                          const ops::OpTable& ops) {
+  if (device.kind() != "cpu")
+    return fmt::format("device kind \"{}\" (it runs on cpu)", device.kind());
+  if (find_kernel(ops.name) == nullptr) {
+    return fmt::format("no kernel for the op table \"{}\"", ops.name);
+  }
+  if (problem.head_size > kMaxFlashHeadSize) {
+    return fmt::format("head size {} (it takes up to {})", problem.head_size, kMaxFlashHeadSize);
+  }
+  return problem_refusal(problem);
+}
+
+std::unique_ptr<Attention> create_flash(const AttentionProblem& problem, const ops::OpTable& ops) {
+  const FlashKernel* kernel = find_kernel(ops.name);
+  WDE_CHECK(kernel != nullptr);
+  return std::make_unique<FlashAttention>(problem, *kernel);
+}
+
+}  // namespace wde::attention
