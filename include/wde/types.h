@@ -99,7 +99,7 @@ struct EngineOptions {
   TruncationSide truncation_side = TruncationSide::kRight;
   std::optional<std::string> prompt;       // the text put before every input; excludes prompt_name
   std::optional<std::string> prompt_name;  // the default prompt's name
-  int max_batch_tokens = 16384;
+  int max_batch_tokens = 0;                // 0: as the device likes it (a CPU 4096, others 16384)
   int max_batch_requests = 512;
   int max_queued_requests = 4096;          // accepted and not yet in a batch
   int threads = 0;                         // CPU threads that compute; 0: every core this process may use

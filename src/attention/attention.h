@@ -44,6 +44,8 @@ class Attention {
  public:
   virtual ~Attention() = default;
   virtual const AttentionProblem& problem() const = 0;
+  // The backend's name in attention_backends().
+  virtual std::string_view name() const = 0;
   // Workspace that run() takes, at most, for batches within these limits and `threads` CPU threads.
   virtual size_t workspace_bytes(int64_t tokens, int64_t sequences, int64_t max_seqlen, int threads) const = 0;
   // A sequence's rows have the same bits whatever else is in the batch and however many threads.

@@ -20,6 +20,8 @@ class Linear {
 
   int64_t outputs() const { return problem_.n; }
   DType dtype() const { return problem_.dtype; }
+  // Name of the GEMM backend that was chosen.
+  std::string_view backend() const { return gemm_->name(); }
 
  private:
   ops::GemmProblem problem_;

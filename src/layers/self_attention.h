@@ -26,6 +26,8 @@ class SelfAttention {
   // out [T, C] = attention(x [T, C]) + residual [T, C]; out must not be x.
   void forward(ops::OpContext& context, const TokenBatch& batch, const TensorView& x, const TensorView& residual,
                const TensorView& out) const;
+  // Name of the attention backend that was chosen.
+  std::string_view backend() const { return attention_->name(); }
 
  private:
   attention::AttentionProblem problem_;

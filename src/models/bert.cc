@@ -119,6 +119,10 @@ Result<std::unique_ptr<Model>> BertModel::load(const json::object& json, const c
   return std::unique_ptr<Model>(std::move(model));
 }
 
+std::vector<ModuleChoice> BertModel::choices() const {
+  return {{"attention", blocks_.front().attention.backend()}, {"gemm", blocks_.front().up.backend()}};
+}
+
 TensorView BertModel::forward(ops::OpContext& context, const layers::TokenBatch& batch) const {
   const TensorView x = context.arena.allocate(dtype_, {batch.tokens(), traits_.hidden_size});
   ops::embedding_sum(context, {.ids = batch.ids,

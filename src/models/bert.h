@@ -31,6 +31,7 @@ class BertModel final : public Model {
                                              layers::LoadContext& context);
 
   const ModelTraits& traits() const override { return traits_; }
+  std::vector<ModuleChoice> choices() const override;
   TensorView forward(ops::OpContext& context, const layers::TokenBatch& batch) const override;
 
  private:

@@ -1,6 +1,9 @@
 // What an architecture is to the rest of the engine: a forward pass from tokens to last hidden states.
 #pragma once
 
+#include <string_view>
+#include <vector>
+
 #include "layers/token_batch.h"
 #include "ops/op_context.h"
 
@@ -15,11 +18,18 @@ struct ModelTraits {
   int max_positions = 0;    // longest sequence, in tokens
 };
 
+// A module that a slot of the model got: {"attention", "flash"}. For `wde info`.
+struct ModuleChoice {
+  std::string_view slot;
+  std::string_view name;
+};
+
 // Immutable after load; shared by all workers on a device.
 class Model {
  public:
   virtual ~Model() = default;
   virtual const ModelTraits& traits() const = 0;
+  virtual std::vector<ModuleChoice> choices() const = 0;
   // The last hidden states [T, C] in the model's dtype, in the context's arena. T >= 1.
   virtual TensorView forward(ops::OpContext& context, const layers::TokenBatch& batch) const = 0;
 };

@@ -30,6 +30,8 @@ class Gemm {
  public:
   virtual ~Gemm() = default;
   virtual const GemmProblem& problem() const = 0;
+  // The backend's name in gemm_backends().
+  virtual std::string_view name() const = 0;
   // Bytes of device memory that the packed weights hold.
   virtual size_t weight_bytes() const = 0;
   // Workspace that run() takes from the context's arena for m rows.

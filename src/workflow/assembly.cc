@@ -1,0 +1,74 @@
+#include "workflow/assembly.h"
+
+#include "base/status.h"
+#include "workflow/model_files.h"
+#include "workflow/text_tokenizer.h"
+
+namespace wde::workflow {
+namespace {
+
+std::string pooling_description(const heads::EmbeddingHeadSpec& spec) {
+  std::string description;
+  for (const ops::Pooling pooling : spec.poolings) {
+    if (!description.empty()) description += '+';
+    description += ops::pooling_name(pooling);
+  }
+  return description;
+}
+
+ModelInfo describe(const Assembly& assembly) {
+  const Settings& settings = assembly.settings;
+  ModelInfo info;
+  info.model = settings.options.model;
+  info.path = settings.folder.path;
+  info.revision = settings.folder.revision;
+  info.architecture = settings.architecture->architecture;
+  info.dtype = dtype_name(settings.dtype);
+  info.device = settings.device->name();
+  info.tasks = settings.output.tasks;
+  info.modules = {{"workflow", std::string(assembly.manifest->name)},
+                  {"model", info.architecture},
+                  {"ops", std::string(settings.ops->name)},
+                  {"executor", std::string(settings.executor->name)}};
+  for (const models::ModuleChoice& choice : assembly.model->model->choices()) {
+    info.modules.push_back({std::string(choice.slot), std::string(choice.name)});
+  }
+  info.pooling = pooling_description(settings.embedding_head);
+  info.normalize = settings.output.normalize;
+  info.hidden_size = assembly.model->model->traits().hidden_size;
+  info.embedding_size = settings.output.embedding_size;
+  info.max_length = settings.limits.max_length;
+  info.max_batch_tokens = static_cast<int>(assembly.memory_plan.budget.max_tokens);
+  info.max_batch_requests = static_cast<int>(assembly.memory_plan.budget.max_requests);
+  info.weight_bytes = assembly.memory_plan.weight_bytes;
+  info.workspace_bytes = assembly.memory_plan.workspace_bytes;
+  info.memory_limit_bytes = assembly.memory_plan.limit_bytes;
+  for (const auto& [name, text] : settings.folder.prompts) info.prompt_names.push_back(name);
+  return info;
+}
+
+}  // namespace
+
+Result<Assembly> assemble(const EngineOptions& options, AssembleUntil until, Signal* signal) {
+  WDE_ASSIGN_OR_RETURN(const std::string path, resolve_model_folder(options));
+  WDE_ASSIGN_OR_RETURN(checkpoint::ModelFolder folder, checkpoint::read_model_folder(path));
+  Assembly parts;
+  WDE_ASSIGN_OR_RETURN(parts.manifest, choose_manifest(folder, options.workflow));
+  const Manifest& manifest = *parts.manifest;
+  WDE_ASSIGN_OR_RETURN(parts.settings, manifest.settle(std::move(folder), options));
+  WDE_ASSIGN_OR_RETURN(parts.tokenizer, manifest.tokenizer(parts.settings));
+  WDE_ASSIGN_OR_RETURN(parts.model, manifest.model(parts.settings));
+  WDE_ASSIGN_OR_RETURN(parts.memory_plan, manifest.memory_plan(parts.settings, *parts.model));
+  parts.text_tokenizer = make_text_tokenizer(parts.tokenizer);
+  parts.info = describe(parts);
+  if (until == AssembleUntil::kMemoryPlan) return parts;
+  parts.input_processor = manifest.input_processor(parts.settings);
+  parts.request_processor = manifest.request_processor(parts.settings, parts.tokenizer);
+  parts.scheduler = manifest.scheduler(parts.settings, parts.memory_plan);
+  parts.model_input_builder = manifest.model_input_builder(parts.settings, parts.model->model->traits());
+  parts.output_processor = manifest.output_processor(parts.settings);
+  WDE_ASSIGN_OR_RETURN(parts.executor, manifest.executor(parts.settings, parts.memory_plan, parts.model, signal));
+  return parts;
+}
+
+}  // namespace wde::workflow

@@ -1,0 +1,175 @@
+#include "workflow/factories.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "base/status.h"
+
+namespace wde::workflow {
+namespace {
+
+// A batch is picked among so many times what its budget of requests holds.
+constexpr int64_t kWindowBatches = 4;
+
+size_t memory_limit_bytes(const Settings& settings) {
+  return static_cast<size_t>(static_cast<double>(settings.device->memory().total_bytes) *
+                             settings.options.memory_utilization);
+}
+
+std::string mebibytes(size_t bytes) { return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20)); }
+
+layers::LoadContext load_context(const Settings& settings, layers::ParameterStore* store) {
+  return {.device = settings.device,
+          .ops = *settings.ops,
+          .dtype = settings.dtype,
+          .gemm_backend = settings.options.gemm_backend,
+          .attention_backend = settings.options.attention_backend,
+          .store = store};
+}
+
+Status load_parts(const Settings& settings, layers::LoadContext& context, execution::LoadedModel* loaded) {
+  WDE_ASSIGN_OR_RETURN(loaded->model,
+                       settings.architecture->load(settings.folder.config, *settings.folder.weights, context));
+  WDE_ASSIGN_OR_RETURN(loaded->embedding_head, heads::EmbeddingHead::load(context, settings.embedding_head,
+                                                                         loaded->model->traits().hidden_size));
+  loaded->hidden_head = std::make_unique<heads::HiddenHead>(loaded->model->traits().hidden_size);
+  loaded->weight_bytes = context.weight_bytes;
+  return {};
+}
+
+execution::ShardLimits shard_limits(const Settings& settings, const pipeline::BatchBudget& budget) {
+  const int64_t tokens = settings.shards.max_shard_tokens > 0
+                             ? std::min(settings.shards.max_shard_tokens, budget.max_tokens)
+                             : budget.max_tokens;
+  return {.tokens = tokens,
+          .sequences = std::min(budget.max_requests, tokens),
+          .max_length = settings.limits.max_length};
+}
+
+size_t workspace_bytes(const Settings& settings, const execution::LoadedModel& model,
+                       const pipeline::BatchBudget& budget) {
+  const size_t lane = execution::measure_workspace_bytes(model, *settings.ops, *settings.device,
+                                                         shard_limits(settings, budget), settings.threads_per_worker);
+  const int64_t floats = execution::max_output_floats(model, budget.max_tokens, budget.max_requests);
+  const size_t slot = execution::Worker::slot_bytes(budget.max_tokens, budget.max_requests, floats);
+  const auto slots = static_cast<size_t>(settings.executor->slots_per_worker);
+  return static_cast<size_t>(settings.workers) *
+         (lane * static_cast<size_t>(settings.threads_per_worker) + slot * slots);
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const tokenizer::Tokenizer>> make_tokenizer(const Settings& settings) {
+  WDE_ASSIGN_OR_RETURN(std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
+                       tokenizer::load_tokenizer(settings.folder.path));
+  if (settings.folder.do_lower_case) {
+    // Harmless where the tokenizer lower-cases by itself, as uncased ones do; else it would have to be done here.
+    const auto upper = tokenizer->encode("WDE É", std::nullopt, {});
+    const auto lower = tokenizer->encode("wde é", std::nullopt, {});
+    if (!upper.ok() || !lower.ok() || upper->ids != lower->ids) {
+      return unsupported_error("{}/sentence_bert_config.json: do_lower_case with a tokenizer that keeps case",
+                               settings.folder.path);
+    }
+  }
+  return tokenizer;
+}
+
+Result<std::shared_ptr<const execution::LoadedModel>> make_model(const Settings& settings) {
+  {
+    execution::LoadedModel counted;
+    layers::LoadContext context = load_context(settings, &counted.store);
+    context.planning = true;
+    WDE_RETURN_IF_ERROR(load_parts(settings, context, &counted));
+    const size_t limit_bytes = memory_limit_bytes(settings);
+    if (context.weight_bytes > limit_bytes) {
+      return resource_exhausted_error("the weights take {} in {}, more than the {} that --memory-utilization {} leaves of {}",
+                                      mebibytes(context.weight_bytes), dtype_name(settings.dtype),
+                                      mebibytes(limit_bytes), settings.options.memory_utilization,
+                                      settings.device->name());
+    }
+  }
+  auto loaded = std::make_shared<execution::LoadedModel>();
+  loaded->mapped_weights = settings.folder.weights;
+  layers::LoadContext context = load_context(settings, &loaded->store);
+  WDE_RETURN_IF_ERROR(load_parts(settings, context, loaded.get()));
+  return std::shared_ptr<const execution::LoadedModel>(std::move(loaded));
+}
+
+Result<MemoryPlan> plan_memory(const Settings& settings, const execution::LoadedModel& model) {
+  MemoryPlan plan{.limit_bytes = memory_limit_bytes(settings),
+                  .weight_bytes = model.weight_bytes,
+                  .budget = settings.budget};
+  for (;;) {
+    plan.workspace_bytes = workspace_bytes(settings, model, plan.budget);
+    if (plan.weight_bytes + plan.workspace_bytes <= plan.limit_bytes) break;
+    if (plan.budget.max_tokens <= settings.limits.max_length) {
+      return resource_exhausted_error(
+          "weights {} + workspace {} for batches of {} tokens (the longest text) exceed the {} that "
+          "--memory-utilization {} leaves of {}; lower --max-length or --max-batch-requests",
+          mebibytes(plan.weight_bytes), mebibytes(plan.workspace_bytes), plan.budget.max_tokens,
+          mebibytes(plan.limit_bytes), settings.options.memory_utilization, settings.device->name());
+    }
+    plan.budget.max_tokens = std::max<int64_t>(settings.limits.max_length, plan.budget.max_tokens * 3 / 4);
+    plan.budget.max_requests = std::min(plan.budget.max_requests, plan.budget.max_tokens);
+  }
+  if (plan.budget.max_tokens < settings.budget.max_tokens) {
+    log::warning("batches are limited to {} tokens instead of {}: weights {} + workspace {} must fit {}",
+                 plan.budget.max_tokens, settings.budget.max_tokens, mebibytes(plan.weight_bytes),
+                 mebibytes(plan.workspace_bytes), mebibytes(plan.limit_bytes));
+  }
+  plan.shard_limits = shard_limits(settings, plan.budget);
+  return plan;
+}
+
+std::unique_ptr<pipeline::InputProcessor> make_input_processor(const Settings& settings) {
+  return std::make_unique<pipeline::InputProcessor>(settings.output, settings.prompts);
+}
+
+std::unique_ptr<pipeline::RequestProcessor> make_request_processor(
+    const Settings& settings, std::shared_ptr<const tokenizer::Tokenizer> tokenizer) {
+  return std::make_unique<pipeline::RequestProcessor>(std::move(tokenizer), settings.limits, settings.prompts);
+}
+
+std::unique_ptr<pipeline::Scheduler> make_scheduler(const Settings& settings, const MemoryPlan& plan) {
+  (void)settings;
+  return std::make_unique<pipeline::Scheduler>(pipeline::SchedulerOptions{
+      .budget = plan.budget, .window_requests = kWindowBatches * plan.budget.max_requests});
+}
+
+std::unique_ptr<pipeline::ModelInputBuilder> make_model_input_builder(const Settings& settings,
+                                                                      const models::ModelTraits& traits) {
+  return std::make_unique<pipeline::ModelInputBuilder>(
+      pipeline::ModelInputOptions{.position_offset = traits.position_offset,
+                                  .type_vocab_size = traits.type_vocab_size,
+                                  .shards = settings.shards});
+}
+
+Result<std::unique_ptr<execution::Executor>> make_executor(const Settings& settings, const MemoryPlan& plan,
+                                                           std::shared_ptr<const execution::LoadedModel> model,
+                                                           Signal* signal) {
+  const auto make_worker = [&](int index,
+                               execution::Worker::Options options) -> Result<std::unique_ptr<execution::Worker>> {
+    execution::Runner::Options runner_options{.model = model,
+                                              .ops = settings.ops,
+                                              .device = settings.device,
+                                              .threads = settings.threads_per_worker,
+                                              .limits = plan.shard_limits};
+    if (settings.workers > 1 && settings.device->host_addressable()) {
+      runner_options.first_core = index * settings.threads_per_worker;
+    }
+    WDE_ASSIGN_OR_RETURN(std::unique_ptr<execution::Runner> runner,
+                         execution::Runner::create(std::move(runner_options)));
+    options.device = settings.device;
+    options.max_batch_tokens = plan.budget.max_tokens;
+    options.max_batch_requests = plan.budget.max_requests;
+    return execution::Worker::create(std::move(options), std::move(runner));
+  };
+  return execution::Executor::create(*settings.executor, settings.workers, signal, make_worker);
+}
+
+std::unique_ptr<pipeline::OutputProcessor> make_output_processor(const Settings& settings) {
+  (void)settings;
+  return std::make_unique<pipeline::OutputProcessor>();
+}
+
+}  // namespace wde::workflow

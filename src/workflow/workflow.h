@@ -1,0 +1,90 @@
+// A workflow: a typed manifest that says which modules serve a family of models, one factory a slot. Chosen from
+// config fields or by name, settled and checked once, at load. This room is the only one, beside the registries, that
+// names concrete modules.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/signal.h"
+#include "checkpoint/model_folder.h"
+#include "execution/executor.h"
+#include "execution/loaded_model.h"
+#include "heads/embedding_head.h"
+#include "heads/hidden_head.h"
+#include "models/registry.h"
+#include "ops/ops.h"
+#include "pipeline/input_processor.h"
+#include "pipeline/limits.h"
+#include "pipeline/model_input_builder.h"
+#include "pipeline/output_processor.h"
+#include "pipeline/request_processor.h"
+#include "pipeline/scheduler.h"
+#include "tokenizer/tokenizer.h"
+#include "wde/types.h"
+
+namespace wde::workflow {
+
+// Every decision about one engine, made from the model's files and the user's options; nothing is left open
+// and nothing was ignored. Memory is not planned yet: `budget` is what was asked for.
+struct Settings {
+  EngineOptions options;
+  checkpoint::ModelFolder folder;
+  const models::ModelEntry* architecture = nullptr;
+  std::shared_ptr<Device> device;
+  const ops::OpTable* ops = nullptr;
+  DType dtype = DType::kF32;
+  const execution::ExecutorKind* executor = nullptr;
+  heads::EmbeddingHeadSpec embedding_head;
+  pipeline::OutputPolicy output;
+  pipeline::PromptPolicy prompts;
+  pipeline::TextLimits limits;
+  pipeline::BatchBudget budget;
+  pipeline::ShardPolicy shards;
+  int workers = 1;
+  int threads_per_worker = 1;
+  int request_threads = 1;
+};
+
+// What fits where, in bytes. Made by plan_memory (workflow/factories.h).
+struct MemoryPlan {
+  size_t limit_bytes = 0;
+  size_t weight_bytes = 0;
+  size_t workspace_bytes = 0;  // of all workers, buffers of batches in flight included
+  pipeline::BatchBudget budget;
+  execution::ShardLimits shard_limits;
+};
+
+// The slots. Every factory is called once an engine, in this order.
+struct Manifest {
+  std::string_view name;
+  std::string_view description;
+  // Empty when this workflow serves the model, else the reason why not (config fields, never names).
+  std::string (*refusal)(const checkpoint::ModelFolder& folder);
+  Result<Settings> (*settle)(checkpoint::ModelFolder folder, const EngineOptions& options);
+  Result<std::shared_ptr<const tokenizer::Tokenizer>> (*tokenizer)(const Settings& settings);
+  Result<std::shared_ptr<const execution::LoadedModel>> (*model)(const Settings& settings);
+  Result<MemoryPlan> (*memory_plan)(const Settings& settings, const execution::LoadedModel& model);
+  std::unique_ptr<pipeline::InputProcessor> (*input_processor)(const Settings& settings);
+  std::unique_ptr<pipeline::RequestProcessor> (*request_processor)(
+      const Settings& settings, std::shared_ptr<const tokenizer::Tokenizer> tokenizer);
+  std::unique_ptr<pipeline::Scheduler> (*scheduler)(const Settings& settings, const MemoryPlan& plan);
+  std::unique_ptr<pipeline::ModelInputBuilder> (*model_input_builder)(const Settings& settings,
+                                                                      const models::ModelTraits& traits);
+  Result<std::unique_ptr<execution::Executor>> (*executor)(
+      const Settings& settings, const MemoryPlan& plan, std::shared_ptr<const execution::LoadedModel> model,
+      Signal* signal);
+  std::unique_ptr<pipeline::OutputProcessor> (*output_processor)(const Settings& settings);
+};
+
+// Every workflow, in the order in which they are asked.
+std::span<const Manifest> manifests();
+
+// The first that serves the folder, or the one named (which must serve it). Errors: kInvalidArgument for an unknown
+// name, kUnsupported with every refusal's reason.
+Result<const Manifest*> choose_manifest(const checkpoint::ModelFolder& folder, std::string_view name);
+
+}  // namespace wde::workflow
