@@ -1,7 +1,7 @@
-// Text to token ids and back, exactly as the Hugging Face `tokenizers` package does it: a pipeline of
-// normalizer, added-token splitter, pre-tokenizer, model, post-processor and decoder, each one of several
-// interchangeable parts chosen from tokenizer.json. Immutable after load; every method may be called from any
-// thread at once.
+// Text to token ids and back, exactly as the Hugging Face `tokenizers` package does it: a pipeline
+// of normalizer, added-token splitter, pre-tokenizer, model, post-processor and decoder, each one
+// of several interchangeable parts chosen from tokenizer.json. Immutable after load; every method
+// may be called from any thread at once.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,8 @@
 
 namespace wde::tokenizer {
 
-// Half-open range of code points of the text it came from; {0, 0} for tokens that no text stands behind.
+// Half-open range of code points of the text it came from; {0, 0} for tokens that no text stands
+// behind.
 struct Offset {
   uint32_t begin = 0;
   uint32_t end = 0;
@@ -26,10 +27,10 @@ struct Offset {
 // Parallel arrays, one element a token.
 struct Encoding {
   std::vector<int32_t> ids;
-  std::vector<int32_t> type_ids;       // the sequence's type in the post-processor's template
-  std::vector<uint8_t> special_mask;   // 1 for tokens that the post-processor put there
-  std::vector<Offset> offsets;         // empty unless EncodeOptions::offsets
-  std::vector<int8_t> sequence;        // 0: text, 1: pair, -1: added by the post-processor; as offsets
+  std::vector<int32_t> type_ids;      // the sequence's type in the post-processor's template
+  std::vector<uint8_t> special_mask;  // 1 for tokens that the post-processor put there
+  std::vector<Offset> offsets;        // empty unless EncodeOptions::offsets
+  std::vector<int8_t> sequence;  // 0: text, 1: pair, -1: added by the post-processor; as offsets
   bool truncated = false;
 };
 
@@ -38,8 +39,8 @@ enum class Side { kLeft, kRight };
 struct EncodeOptions {
   bool add_special_tokens = true;
   bool offsets = false;
-  // Most tokens of the result, special ones included; 0 for no limit. Pairs are cut "longest first", as
-  // transformers' truncation=True does. The side is where tokens are dropped.
+  // Most tokens of the result, special ones included; 0 for no limit. Pairs are cut "longest
+  // first", as transformers' truncation=True does. The side is where tokens are dropped.
   int max_length = 0;
   Side truncation_side = Side::kRight;
 };
@@ -48,15 +49,17 @@ class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
 
-  // `text` (and `pair`) may hold any bytes: ill-formed UTF-8 is read as U+FFFD, so offsets count those.
-  // Errors: kInvalidArgument when max_length leaves no room for the special tokens.
+  // `text` (and `pair`) may hold any bytes: ill-formed UTF-8 is read as U+FFFD, so offsets count
+  // those. Errors: kInvalidArgument when max_length leaves no room for the special tokens.
   virtual Result<Encoding> encode(std::string_view text, std::optional<std::string_view> pair,
                                   const EncodeOptions& options) const = 0;
-  // Truncates and adds special tokens around ids that a client tokenized. Errors: kInvalidArgument for an id
-  // outside the vocabulary.
-  virtual Result<Encoding> encode_ids(std::span<const int32_t> ids, const EncodeOptions& options) const = 0;
+  // Truncates and adds special tokens around ids that a client tokenized. Errors: kInvalidArgument
+  // for an id outside the vocabulary.
+  virtual Result<Encoding> encode_ids(std::span<const int32_t> ids,
+                                      const EncodeOptions& options) const = 0;
   // Errors: kInvalidArgument for an id outside the vocabulary.
-  virtual Result<std::string> decode(std::span<const int32_t> ids, bool skip_special_tokens) const = 0;
+  virtual Result<std::string> decode(std::span<const int32_t> ids,
+                                     bool skip_special_tokens) const = 0;
 
   // Entries of the vocabulary, added tokens included: ids are below the largest id + 1.
   virtual int vocab_size() const = 0;
@@ -69,8 +72,13 @@ class Tokenizer {
 };
 
 // Loads from a Hugging Face folder: tokenizer.json, else vocab.txt (+ tokenizer_config.json,
-// special_tokens_map.json). Errors: kNotFound (no tokenizer file: the message lists what was looked for),
-// kDataLoss (a broken file), kUnsupported (a part that no module here implements: named, with the known ones).
+// special_tokens_map.json). Errors: kNotFound (no tokenizer file: the message lists what was looked
+// for), kDataLoss (a broken file), kUnsupported (a part that no module here implements: named, with
+// the known ones).
 Result<std::unique_ptr<Tokenizer>> load_tokenizer(const std::string& folder);
+
+// The same from the text of a tokenizer.json, which may be hostile. Errors: kDataLoss,
+// kUnsupported.
+Result<std::unique_ptr<Tokenizer>> load_tokenizer_json(std::string_view text);
 
 }  // namespace wde::tokenizer

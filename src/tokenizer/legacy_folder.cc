@@ -1,0 +1,227 @@
+#include "tokenizer/legacy_folder.h"
+
+#include <algorithm>
+
+#include "base/file.h"
+#include "base/utf8.h"
+
+namespace wde::tokenizer {
+namespace {
+
+using json::array;
+using json::object;
+using json::value;
+
+// What one class of transformers tokenizers does beyond the others.
+struct Family {
+  std::string_view post_processor;
+  // Role in tokenizer_config.json and the token it has by default, in the order transformers adds
+  // them.
+  std::pair<std::string_view, std::string_view> special_tokens[7];
+  bool mask_takes_space;  // the mask token swallows the space before it
+};
+
+constexpr Family kBert = {"TemplateProcessing",
+                          {{"unk_token", "[UNK]"},
+                           {"sep_token", "[SEP]"},
+                           {"pad_token", "[PAD]"},
+                           {"cls_token", "[CLS]"},
+                           {"mask_token", "[MASK]"}},
+                          false};
+constexpr Family kMpnet = {"RobertaProcessing",
+                           {{"bos_token", "<s>"},
+                            {"eos_token", "</s>"},
+                            {"unk_token", "[UNK]"},
+                            {"sep_token", "</s>"},
+                            {"pad_token", "<pad>"},
+                            {"cls_token", "<s>"},
+                            {"mask_token", "<mask>"}},
+                           true};
+
+Result<const Family*> find_family(const object& config) {
+  WDE_ASSIGN_OR_RETURN(std::string name,
+                       json::get_string(config, "tokenizer_class", "BertTokenizer"));
+  if (name.ends_with("Fast")) name.resize(name.size() - 4);
+  if (name == "MPNetTokenizer") return &kMpnet;
+  for (const char* known :
+       {"BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer"}) {
+    if (name == known) return &kBert;
+  }
+  return unsupported_error(
+      "tokenizer_class \"{}\" without tokenizer.json; known: BertTokenizer, "
+      "DistilBertTokenizer, ElectraTokenizer, MobileBertTokenizer, MPNetTokenizer",
+      name);
+}
+
+Result<object> read_object(const std::string& path) {
+  if (!file_exists(path)) return object();
+  WDE_ASSIGN_OR_RETURN(value parsed, json::parse_file(path));
+  if (!parsed.is_object()) return data_loss_error("{}: expected a JSON object", path);
+  return std::move(parsed.as_object());
+}
+
+// One token a line, its number the id; of equal lines the last counts. Lines end as Python reads
+// them.
+Result<object> read_vocabulary(const std::string& path) {
+  WDE_ASSIGN_OR_RETURN(const std::string text, read_file(path, kMaxTokenizerFileBytes));
+  if (!is_valid_utf8(text)) return data_loss_error("{}: not UTF-8", path);
+  object ids;
+  int64_t line = 0;
+  for (size_t at = 0; at < text.size(); ++line) {
+    const size_t end = std::min(text.find_first_of("\r\n", at), text.size());
+    ids[std::string_view(text).substr(at, end - at)] = line;
+    at = end + (text.compare(end, 2, "\r\n") == 0 ? 2 : 1);
+  }
+  return ids;
+}
+
+// A special token is a string or an AddedToken's object.
+Result<object> added_token(const value& from) {
+  object token;
+  if (const object* fields = from.if_object())
+    token = *fields;
+  else if (from.is_string())
+    token["content"] = from;
+  else
+    return data_loss_error("a special token must be a string or an object");
+  WDE_ASSIGN_OR_RETURN(const std::string content, json::get_string(token, "content", ""));
+  if (content.empty()) return data_loss_error("a special token has no content");
+  token["special"] = true;
+  if (!token.contains("normalized")) token["normalized"] = false;
+  return token;
+}
+
+const value* find_set(const object& from, std::string_view key) {
+  const value* found = from.if_contains(key);
+  return found == nullptr || found->is_null() ? nullptr : found;
+}
+
+// Collects the added tokens and remembers which token plays which role.
+class SpecialTokens {
+ public:
+  SpecialTokens(const object& config, const object& map, object& vocabulary)
+      : config_(config), map_(map), vocabulary_(vocabulary) {}
+
+  Status add_decoder() {
+    WDE_ASSIGN_OR_RETURN(const object* decoder, json::get_object(config_, "added_tokens_decoder"));
+    for (size_t i = 0; decoder != nullptr && i < decoder->size(); ++i) {
+      const auto& [id, token] = *(decoder->begin() + i);
+      if (!token.is_object())
+        return data_loss_error("added_tokens_decoder[{}] must be an object", std::string_view(id));
+      WDE_RETURN_IF_ERROR(add(token.as_object()));
+    }
+    return {};
+  }
+
+  Status add_role(std::string_view role, std::string_view fallback, bool takes_space) {
+    const value* found = find_set(config_, role);
+    if (found == nullptr) found = find_set(map_, role);
+    const value by_default(fallback);
+    WDE_ASSIGN_OR_RETURN(object token, added_token(found == nullptr ? by_default : *found));
+    if (takes_space && (found == nullptr || found->is_string())) token["lstrip"] = true;
+    roles_[role] = token["content"];
+    return add(std::move(token));
+  }
+
+  std::string role(std::string_view name) const { return std::string(roles_.at(name).as_string()); }
+  array take() { return std::move(tokens_); }
+
+ private:
+  Status add(object token) {
+    WDE_ASSIGN_OR_RETURN(const std::string content, json::get_string(token, "content", ""));
+    if (!seen_.emplace(content, true).second) return {};
+    const value* id = vocabulary_.if_contains(content);
+    token["id"] = id != nullptr ? *id : value(static_cast<int64_t>(vocabulary_.size()) + beyond_++);
+    tokens_.push_back(std::move(token));
+    return {};
+  }
+
+  const object& config_;
+  const object& map_;
+  const object& vocabulary_;
+  array tokens_;
+  object roles_;
+  object seen_;
+  int64_t beyond_ = 0;
+};
+
+Result<object> make_normalizer_spec(const object& config) {
+  object spec;
+  spec["type"] = "BertNormalizer";
+  spec["clean_text"] = true;
+  WDE_ASSIGN_OR_RETURN(spec["handle_chinese_chars"],
+                       json::get_bool(config, "tokenize_chinese_chars", true));
+  WDE_ASSIGN_OR_RETURN(spec["lowercase"], json::get_bool(config, "do_lower_case", true));
+  const value* strip_accents = find_set(config, "strip_accents");
+  spec["strip_accents"] = strip_accents == nullptr ? value(nullptr) : *strip_accents;
+  return spec;
+}
+
+value template_piece(const char* kind, std::string_view id, int type_id) {
+  return {{kind, {{"id", id}, {"type_id", type_id}}}};
+}
+
+// [CLS] A [SEP], [CLS] A [SEP] B [SEP] with type 1 for the pair; RoBERTa's kind has no types.
+object make_post_processor_spec(std::string_view type, const std::pair<std::string, value>& cls,
+                                const std::pair<std::string, value>& sep) {
+  object spec;
+  spec["type"] = type;
+  if (type == "RobertaProcessing") {
+    spec["cls"] = {cls.first, cls.second};
+    spec["sep"] = {sep.first, sep.second};
+    spec["trim_offsets"] = true;
+    spec["add_prefix_space"] = false;
+    return spec;
+  }
+  const value begin = template_piece("SpecialToken", cls.first, 0);
+  const value end = template_piece("SpecialToken", sep.first, 0);
+  const value text = template_piece("Sequence", "A", 0);
+  spec["single"] = array{begin, text, end};
+  spec["pair"] = array{begin, text, end, template_piece("Sequence", "B", 1),
+                       template_piece("SpecialToken", sep.first, 1)};
+  object special_tokens;
+  for (const auto* token : {&cls, &sep})
+    special_tokens[token->first] = {{"ids", array{token->second}}};
+  spec["special_tokens"] = special_tokens;
+  return spec;
+}
+
+}  // namespace
+
+Result<object> spec_from_vocab_txt(const std::string& folder) {
+  WDE_ASSIGN_OR_RETURN(const object config, read_object(folder + "/tokenizer_config.json"));
+  WDE_ASSIGN_OR_RETURN(const object map, read_object(folder + "/special_tokens_map.json"));
+  WDE_ASSIGN_OR_RETURN(object vocabulary, read_vocabulary(folder + "/vocab.txt"));
+  WDE_ASSIGN_OR_RETURN(const Family* family, find_family(config));
+  SpecialTokens special(config, map, vocabulary);
+  WDE_RETURN_IF_ERROR(special.add_decoder());
+  for (const auto& [role, fallback] : family->special_tokens) {
+    if (role.empty()) continue;
+    WDE_RETURN_IF_ERROR(
+        special.add_role(role, fallback, family->mask_takes_space && role == "mask_token"));
+  }
+  const auto token_and_id = [&](std::string_view role) {
+    const std::string token = special.role(role);
+    const value* id = vocabulary.if_contains(token);
+    return std::pair(token, id == nullptr ? value(nullptr) : *id);
+  };
+  const auto cls = token_and_id("cls_token"), sep = token_and_id("sep_token");
+  if (cls.second.is_null() || sep.second.is_null()) {
+    return data_loss_error("{}/vocab.txt lacks \"{}\" or \"{}\"", folder, cls.first, sep.first);
+  }
+  object spec;
+  WDE_ASSIGN_OR_RETURN(spec["normalizer"], make_normalizer_spec(config));
+  spec["pre_tokenizer"] = {{"type", "BertPreTokenizer"}};
+  spec["post_processor"] = make_post_processor_spec(family->post_processor, cls, sep);
+  spec["decoder"] = {{"type", "WordPiece"}, {"prefix", "##"}, {"cleanup", true}};
+  const std::string unknown = special.role("unk_token");
+  spec["added_tokens"] = special.take();
+  spec["model"] = {{"type", "WordPiece"},
+                   {"unk_token", unknown},
+                   {"continuing_subword_prefix", "##"},
+                   {"max_input_chars_per_word", 100}};
+  spec["model"].as_object()["vocab"] = std::move(vocabulary);
+  return spec;
+}
+
+}  // namespace wde::tokenizer

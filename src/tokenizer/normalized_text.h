@@ -1,0 +1,56 @@
+// A text on its way through the normalizers: what it has become, and for every byte of that the
+// code points of the original it stands for. Owned by the thread that encodes. Knows nothing of
+// tokens.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tokenizer/tokenizer.h"
+#include "tokenizer/unicode.h"
+
+namespace wde::tokenizer {
+
+struct NormalizedText {
+  std::string text;               // valid UTF-8
+  std::vector<Offset> alignment;  // one a byte of `text`, never decreasing; empty when !tracked
+  bool tracked = false;
+
+  // `original` as it is; its first code point is number `first_code_point` of the whole text.
+  static NormalizedText from(std::string_view original, uint32_t first_code_point, bool tracked);
+  // Appends one code point that stands for `origin`.
+  void append(char32_t code_point, Offset origin);
+  // Appends all of `other`, which must be tracked alike.
+  void append(const NormalizedText& other);
+  // What byte `at` stands for; {} when not tracked.
+  Offset origin(size_t at) const { return tracked ? alignment[at] : Offset{}; }
+};
+
+// Replaces every code point by the `count` that map(code_point, out) -> count writes; all of them
+// stand for what the replaced one stood for.
+template <class Map>
+void rewrite_each(NormalizedText& text, const Map& map) {
+  NormalizedText result;
+  result.tracked = text.tracked;
+  result.text.reserve(text.text.size());
+  result.alignment.reserve(text.alignment.size());
+  char32_t out[unicode::kMaxDecomposition];
+  const char* const begin = text.text.data();
+  const char* const end = begin + text.text.size();
+  for (const char* at = begin; at != end;) {
+    const Offset origin = text.origin(static_cast<size_t>(at - begin));
+    const int count = map(unicode::next(at), out);
+    for (int i = 0; i < count; ++i) result.append(out[i], origin);
+  }
+  text = std::move(result);
+}
+
+// Unicode normalization forms. Alignments follow the `tokenizers` package also where marks change
+// places: the k-th code point that replaces one of the text stands for the k-th of the text.
+enum class Composition { kDecomposed, kComposed };
+void normalize_form(NormalizedText& text, unicode::Form form, Composition composition);
+
+}  // namespace wde::tokenizer

@@ -1,0 +1,82 @@
+// The contracts of the interchangeable parts of a tokenizer and what they pass to each other. A
+// part is made by its factory in registry.cc from its section of tokenizer.json, is immutable
+// afterwards, and may be used from any thread at once. Parts know nothing of each other.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tokenizer/normalized_text.h"
+
+namespace wde::tokenizer {
+
+// Half-open range of bytes of a normalized text.
+struct Range {
+  uint32_t begin = 0;
+  uint32_t end = 0;
+};
+
+struct Token {
+  int32_t id = 0;
+  Range range;         // of the normalized text
+  bool added = false;  // found by the added vocabulary, not by the model
+};
+
+class Normalizer {
+ public:
+  virtual ~Normalizer() = default;
+  virtual void normalize(NormalizedText& text) const = 0;
+  // The largest factor by which normalize() can lengthen a text in bytes; an upper bound, at
+  // least 1.
+  virtual double growth() const = 0;
+};
+
+class PreTokenizer {
+ public:
+  virtual ~PreTokenizer() = default;
+  // Appends the words of text[within], none of them empty, in order.
+  virtual void split(std::string_view text, Range within, std::vector<Range>& words) const = 0;
+};
+
+class Model {
+ public:
+  virtual ~Model() = default;
+  // Appends the tokens of text[word], at least one; `word` must not be empty.
+  virtual void tokenize(std::string_view text, Range word, std::vector<Token>& tokens) const = 0;
+  virtual std::optional<int32_t> token_to_id(std::string_view token) const = 0;
+  // Empty for an id that no token has. Points into the model.
+  virtual std::string_view id_to_token(int32_t id) const = 0;
+  virtual int vocab_size() const = 0;
+  virtual int32_t largest_id() const = 0;  // -1 for an empty vocabulary
+};
+
+// Where the sequences and the special tokens stand in the result.
+struct TemplatePiece {
+  enum class Kind : int8_t { kText = 0, kPair = 1, kSpecial = -1 };
+  Kind kind = Kind::kSpecial;
+  int32_t id = 0;  // of a special token
+  int32_t type_id = 0;
+};
+using Template = std::vector<TemplatePiece>;
+
+class PostProcessor {
+ public:
+  virtual ~PostProcessor() = default;
+  virtual const Template& layout(bool pair) const = 0;
+  // Cuts white space at the ends of a token's value off its offset; `first` says that the token is
+  // the first of its sequence.
+  virtual Offset trim(std::string_view value, Offset offset, bool first) const = 0;
+  virtual bool trims() const = 0;
+};
+
+class Decoder {
+ public:
+  virtual ~Decoder() = default;
+  virtual std::string decode(std::span<const std::string_view> tokens) const = 0;
+};
+
+}  // namespace wde::tokenizer

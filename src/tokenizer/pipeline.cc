@@ -1,0 +1,302 @@
+#include "tokenizer/pipeline.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/utf8.h"
+
+namespace wde::tokenizer {
+namespace {
+
+using Kind = TemplatePiece::Kind;
+
+constexpr size_t kUnlimited = std::numeric_limits<size_t>::max();
+// Positions in a normalized text are 32 bits wide.
+constexpr double kMaxNormalizedBytes = 2147483647.0;
+
+// Keeps `count` tokens, at the end where `side` is the left.
+void truncate(std::vector<Token>& tokens, size_t count, Side side) {
+  if (tokens.size() <= count) return;
+  const auto excess = static_cast<ptrdiff_t>(tokens.size() - count);
+  if (side == Side::kRight)
+    tokens.erase(tokens.end() - excess, tokens.end());
+  else
+    tokens.erase(tokens.begin(), tokens.begin() + excess);
+}
+
+// How many tokens of each sequence stay: only the longer one is cut where that is enough, else both
+// come to one half, the longer one to the larger (huggingface/tokenizers, utils/truncation.rs).
+std::pair<size_t, size_t> longest_first(size_t text, size_t pair, size_t limit) {
+  if (text + pair <= limit) return {text, pair};
+  size_t shorter = std::min(text, pair);
+  size_t longer = shorter > limit ? shorter : std::max(shorter, limit - shorter);
+  if (shorter + longer > limit) {
+    shorter = limit / 2;
+    longer = shorter + limit % 2;
+  }
+  return text > pair ? std::pair(longer, shorter) : std::pair(shorter, longer);
+}
+
+int count_special(const Template& layout) {
+  return static_cast<int>(std::count_if(layout.begin(), layout.end(), [](const TemplatePiece& p) {
+    return p.kind == Kind::kSpecial;
+  }));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Tokenizer>> Pipeline::make(Parts parts, AddedVocabulary added) {
+  std::unique_ptr<Pipeline> pipeline(new Pipeline(std::move(parts), std::move(added)));
+  for (const bool pair : {false, true}) {
+    for (const TemplatePiece& piece : pipeline->parts_.post_processor->layout(pair)) {
+      if (piece.kind != Kind::kSpecial) continue;
+      const Status status = pipeline->check_id(piece.id);
+      if (!status.ok())
+        return data_loss_error("the post-processor adds a token: {}", status.message());
+    }
+  }
+  return Result<std::unique_ptr<Tokenizer>>(std::move(pipeline));
+}
+
+Result<Encoding> Pipeline::encode(std::string_view text, std::optional<std::string_view> pair,
+                                  const EncodeOptions& options) const {
+  WDE_ASSIGN_OR_RETURN(const Limits limit, limits(pair.has_value(), options));
+  WDE_ASSIGN_OR_RETURN(Sequence first, tokenize(text, limit, options));
+  Sequence second;
+  if (pair) {
+    WDE_ASSIGN_OR_RETURN(second, tokenize(*pair, limit, options));
+  }
+  const auto [keep_first, keep_second] =
+      longest_first(first.tokens.size(), second.tokens.size(), limit.tokens);
+  first.truncated |=
+      first.tokens.size() > keep_first || second.truncated || second.tokens.size() > keep_second;
+  truncate(first.tokens, keep_first, options.truncation_side);
+  truncate(second.tokens, keep_second, options.truncation_side);
+  return assemble(first, pair ? &second : nullptr, options);
+}
+
+Result<Encoding> Pipeline::encode_ids(std::span<const int32_t> ids,
+                                      const EncodeOptions& options) const {
+  WDE_ASSIGN_OR_RETURN(const Limits limit, limits(false, options));
+  Sequence sequence;
+  sequence.tokens.reserve(ids.size());
+  for (const int32_t id : ids) {
+    WDE_RETURN_IF_ERROR(check_id(id));
+    sequence.tokens.push_back({id, {}});
+  }
+  sequence.truncated = ids.size() > limit.tokens;
+  truncate(sequence.tokens, limit.tokens, options.truncation_side);
+  return assemble(sequence, nullptr, options);
+}
+
+Result<Pipeline::Limits> Pipeline::limits(bool pair, const EncodeOptions& options) const {
+  if (options.max_length < 0)
+    return invalid_argument_error("max_length {} is negative", options.max_length);
+  if (options.max_length == 0) return Limits{kUnlimited, kUnlimited};
+  const int added = options.add_special_tokens ? special_tokens_added(pair) : 0;
+  if (options.max_length < added) {
+    return invalid_argument_error("a length of {} leaves no room for the {} special tokens",
+                                  options.max_length, added);
+  }
+  // The `tokenizers` package stops at max_length, special tokens not taken off; for pairs that
+  // decides which of two long sequences counts as the longer.
+  return Limits{static_cast<size_t>(options.max_length),
+                static_cast<size_t>(options.max_length - added)};
+}
+
+Result<Pipeline::Sequence> Pipeline::tokenize(std::string_view text, const Limits& limits,
+                                              const EncodeOptions& options) const {
+  const double growth = parts_.normalizer ? parts_.normalizer->growth() : 1;
+  // U+FFFD takes three bytes for an ill-formed one.
+  if (static_cast<double>(text.size()) * 3 * growth > kMaxNormalizedBytes) {
+    return invalid_argument_error("a text of {} bytes is too long to tokenize", text.size());
+  }
+  std::string replaced;
+  if (!is_valid_utf8(text)) {
+    replaced = replace_invalid_utf8(text);
+    text = replaced;
+  }
+  Sequence sequence;
+  std::vector<Word> words;
+  sequence.text = normalize(text, options, words);
+  tokenize_words(words, limits, options.truncation_side, sequence);
+  return sequence;
+}
+
+NormalizedText Pipeline::normalize(std::string_view text, const EncodeOptions& options,
+                                   std::vector<Word>& words) const {
+  std::vector<Segment> segments;
+  added_.raw().split(text, {0, static_cast<uint32_t>(text.size())}, segments);
+  NormalizedText whole;
+  whole.tracked = options.offsets;
+  size_t counted_bytes = 0;
+  uint32_t code_points = 0;
+  for (const Segment& segment : segments) {
+    if (options.offsets && counted_bytes <= segment.range.begin) {
+      code_points += static_cast<uint32_t>(
+          count_code_points(text.substr(counted_bytes, segment.range.begin - counted_bytes)));
+    } else if (options.offsets) {  // a segment that overlaps the one before
+      code_points -= static_cast<uint32_t>(
+          count_code_points(text.substr(segment.range.begin, counted_bytes - segment.range.begin)));
+    }
+    counted_bytes = segment.range.begin;
+    const std::string_view original =
+        text.substr(segment.range.begin, segment.range.end - segment.range.begin);
+    NormalizedText piece = NormalizedText::from(original, code_points, options.offsets);
+    if (segment.token == nullptr && parts_.normalizer) parts_.normalizer->normalize(piece);
+    const auto begin = static_cast<uint32_t>(whole.text.size());
+    if (begin == 0)
+      whole = std::move(piece);
+    else
+      whole.append(piece);
+    const Range range = {begin, static_cast<uint32_t>(whole.text.size())};
+    if (segment.token != nullptr)
+      words.push_back({range, segment.token});
+    else
+      append_words(whole, range, words);
+  }
+  return whole;
+}
+
+void Pipeline::append_words(const NormalizedText& text, Range within,
+                            std::vector<Word>& words) const {
+  std::vector<Segment> segments;
+  added_.normalized().split(text.text, within, segments);
+  std::vector<Range> ranges;
+  for (const Segment& segment : segments) {
+    if (segment.token != nullptr) {
+      words.push_back({segment.range, segment.token});
+      continue;
+    }
+    ranges.clear();
+    if (parts_.pre_tokenizer)
+      parts_.pre_tokenizer->split(text.text, segment.range, ranges);
+    else
+      ranges.push_back(segment.range);
+    for (const Range& range : ranges) words.push_back({range});
+  }
+}
+
+void Pipeline::tokenize_word(const Word& word, Sequence& sequence) const {
+  if (word.added != nullptr)
+    sequence.tokens.push_back({word.added->id, word.range, true});
+  else
+    parts_.model->tokenize(sequence.text.text, word.range, sequence.tokens);
+}
+
+void Pipeline::tokenize_words(const std::vector<Word>& words, const Limits& limits, Side side,
+                              Sequence& sequence) const {
+  std::vector<Token>& tokens = sequence.tokens;
+  size_t done = 0;
+  // A limit ends the work after a word of the model only, as in the `tokenizers` package.
+  const auto stop_after = [&](const Word& word) {
+    return word.added == nullptr && tokens.size() >= limits.words;
+  };
+  while (done < words.size()) {
+    const Word& word = side == Side::kRight ? words[done] : words[words.size() - 1 - done];
+    ++done;
+    const auto begin = static_cast<ptrdiff_t>(tokens.size());
+    tokenize_word(word, sequence);
+    // From the right all is gathered backwards and turned round at the end.
+    if (side == Side::kLeft) std::reverse(tokens.begin() + begin, tokens.end());
+    if (stop_after(word)) break;
+  }
+  if (side == Side::kLeft) std::reverse(tokens.begin(), tokens.end());
+  sequence.truncated = done < words.size();
+}
+
+Encoding Pipeline::assemble(const Sequence& text, const Sequence* pair,
+                            const EncodeOptions& options) const {
+  const Template& layout = parts_.post_processor->layout(pair != nullptr);
+  const size_t count =
+      text.tokens.size() + (pair != nullptr ? pair->tokens.size() : 0) + layout.size();
+  Encoding result;
+  result.truncated = text.truncated;
+  result.ids.reserve(count);
+  result.type_ids.reserve(count);
+  result.special_mask.reserve(count);
+  result.offsets.reserve(options.offsets ? count : 0);
+  result.sequence.reserve(options.offsets ? count : 0);
+  for (const TemplatePiece& piece : layout) {
+    if (piece.kind == Kind::kText) append_sequence(text, piece, options, result);
+    if (piece.kind == Kind::kPair) append_sequence(*pair, piece, options, result);
+    if (piece.kind != Kind::kSpecial || !options.add_special_tokens) continue;
+    result.ids.push_back(piece.id);
+    result.type_ids.push_back(piece.type_id);
+    result.special_mask.push_back(1);
+    if (!options.offsets) continue;
+    result.offsets.push_back({});
+    result.sequence.push_back(-1);
+  }
+  return result;
+}
+
+void Pipeline::append_sequence(const Sequence& from, const TemplatePiece& piece,
+                               const EncodeOptions& options, Encoding& to) const {
+  const size_t count = from.tokens.size();
+  for (const Token& token : from.tokens) to.ids.push_back(token.id);
+  to.type_ids.insert(to.type_ids.end(), count, piece.type_id);
+  to.special_mask.insert(to.special_mask.end(), count, 0);
+  if (!options.offsets) return;
+  for (size_t i = 0; i < count; ++i) to.offsets.push_back(offset_of(from, i));
+  to.sequence.insert(to.sequence.end(), count, static_cast<int8_t>(piece.kind));
+}
+
+Offset Pipeline::offset_of(const Sequence& from, size_t index) const {
+  const Token& token = from.tokens[index];
+  if (token.range.begin == token.range.end) return {};  // a client's id: no text stands behind it
+  const Offset offset = {from.text.origin(token.range.begin).begin,
+                         from.text.origin(token.range.end - 1).end};
+  if (!parts_.post_processor->trims()) return offset;
+  const std::string_view value =
+      token.added ? std::string_view(from.text.text)
+                        .substr(token.range.begin, token.range.end - token.range.begin)
+                  : parts_.model->id_to_token(token.id);
+  return parts_.post_processor->trim(value, offset, index == 0);
+}
+
+Result<std::string> Pipeline::decode(std::span<const int32_t> ids, bool skip_special_tokens) const {
+  std::vector<std::string_view> tokens;
+  tokens.reserve(ids.size());
+  for (const int32_t id : ids) {
+    WDE_RETURN_IF_ERROR(check_id(id));
+    const std::string_view token = id_to_token(id);
+    if (!skip_special_tokens || !added_.is_special_content(token)) tokens.push_back(token);
+  }
+  if (parts_.decoder) return parts_.decoder->decode(tokens);
+  std::string text;
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (i != 0) text += ' ';
+    text += tokens[i];
+  }
+  return text;
+}
+
+int Pipeline::vocab_size() const { return parts_.model->vocab_size() + added_.beyond_model(); }
+
+std::optional<int32_t> Pipeline::token_to_id(std::string_view token) const {
+  const std::optional<int32_t> id = added_.id(token);
+  return id ? id : parts_.model->token_to_id(token);
+}
+
+std::string_view Pipeline::id_to_token(int32_t id) const {
+  const AddedToken* added = added_.find(id);
+  return added != nullptr ? std::string_view(added->pattern) : parts_.model->id_to_token(id);
+}
+
+bool Pipeline::is_special(int32_t id) const {
+  const AddedToken* added = added_.find(id);
+  return added != nullptr && added->special;
+}
+
+int Pipeline::special_tokens_added(bool pair) const {
+  return count_special(parts_.post_processor->layout(pair));
+}
+
+Status Pipeline::check_id(int32_t id) const {
+  if (!id_to_token(id).empty()) return {};
+  return invalid_argument_error("token id {} is not in the vocabulary, whose largest is {}", id,
+                                std::max(parts_.model->largest_id(), added_.largest_id()));
+}
+
+}  // namespace wde::tokenizer

@@ -1,0 +1,98 @@
+#include "tokenizer/registry.h"
+
+namespace wde::tokenizer {
+namespace {
+
+constexpr Factory<Normalizer> kNormalizers[] = {
+    {"BertNormalizer", make_bert_normalizer},
+    {"Lowercase", make_lowercase},
+    {"StripAccents", make_strip_accents},
+    {"NFC", make_nfc},
+    {"NFD", make_nfd},
+    {"NFKC", make_nfkc},
+    {"NFKD", make_nfkd},
+    {"Strip", make_strip},
+    {"Replace", make_replace},
+    {"Prepend", make_prepend},
+    {"Sequence", make_normalizer_sequence},
+};
+
+constexpr Factory<PreTokenizer> kPreTokenizers[] = {
+    {"BertPreTokenizer", make_bert_pre_tokenizer}, {"Whitespace", make_whitespace},
+    {"WhitespaceSplit", make_whitespace_split},    {"Punctuation", make_punctuation},
+    {"Sequence", make_pre_tokenizer_sequence},
+};
+
+constexpr Factory<Model> kModels[] = {
+    {"WordPiece", make_wordpiece},
+};
+
+constexpr Factory<PostProcessor> kPostProcessors[] = {
+    {"TemplateProcessing", make_template_processing},
+    {"BertProcessing", make_bert_processing},
+    {"RobertaProcessing", make_roberta_processing},
+};
+
+constexpr Factory<Decoder> kDecoders[] = {
+    {"WordPiece", make_wordpiece_decoder},
+};
+
+template <class Part>
+Result<std::unique_ptr<Part>> make_part(std::string_view kind, std::span<const Factory<Part>> table,
+                                        std::string_view name, const json::object& spec) {
+  std::string known;
+  for (const Factory<Part>& factory : table) {
+    if (factory.name != name) {
+      known += known.empty() ? "" : ", ";
+      known += factory.name;
+      continue;
+    }
+    Result<std::unique_ptr<Part>> part = factory.make(spec);
+    if (!part.ok()) return part.status().with_context(fmt::format("{} {}", kind, name));
+    return part;
+  }
+  return unsupported_error("the tokenizer's {} \"{}\" is not implemented; known: {}", kind, name,
+                           known);
+}
+
+template <class Part>
+Result<std::unique_ptr<Part>> make_typed(std::string_view kind,
+                                         std::span<const Factory<Part>> table,
+                                         const json::object& spec) {
+  WDE_ASSIGN_OR_RETURN(const std::string name, json::get_string(spec, "type", ""));
+  if (name.empty()) return data_loss_error("the tokenizer's {} has no \"type\"", kind);
+  return make_part(kind, table, name, spec);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Normalizer>> make_normalizer(const json::object& spec) {
+  return make_typed<Normalizer>("normalizer", kNormalizers, spec);
+}
+
+Result<std::unique_ptr<PreTokenizer>> make_pre_tokenizer(const json::object& spec) {
+  return make_typed<PreTokenizer>("pre-tokenizer", kPreTokenizers, spec);
+}
+
+Result<std::unique_ptr<Model>> make_model(const json::object& spec) {
+  WDE_ASSIGN_OR_RETURN(std::string name, json::get_string(spec, "type", ""));
+  // Files older than the "type" of models are told apart by their members, as the `tokenizers`
+  // package does.
+  if (name.empty()) {
+    name = spec.contains("merges")                      ? "BPE"
+           : spec.contains("continuing_subword_prefix") ? "WordPiece"
+                                                        : "";
+  }
+  if (name.empty()) return data_loss_error("the tokenizer's model has no \"type\"");
+  return make_part<Model>("model", kModels, name, spec);
+}
+
+Result<std::unique_ptr<PostProcessor>> make_post_processor(const json::object& spec) {
+  return make_typed<PostProcessor>("post-processor", kPostProcessors, spec);
+}
+
+Result<std::unique_ptr<Decoder>> make_decoder(const json::object& spec) {
+  return make_typed<Decoder>("decoder", kDecoders, spec);
+}
+
+}  // namespace wde::tokenizer

@@ -1,0 +1,44 @@
+// Tokens and their ids, both ways. Immutable after build(); any thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+#include "base/status.h"
+#include "tokenizer/byte_trie.h"
+
+namespace wde::tokenizer {
+
+// Ids are below this: it bounds what a hostile id can make us allocate; the largest vocabularies
+// known have about half a million.
+inline constexpr int32_t kMaxIds = 1 << 22;
+
+class Vocabulary {
+ public:
+  // From {"token": id, …}. Errors: kDataLoss for an id that is no integer in [0, kMaxIds), or that
+  // two tokens share, or a token that is longer than 1,024 bytes.
+  static Result<Vocabulary> build(const json::object& ids_by_token);
+
+  std::optional<int32_t> id(std::string_view token) const { return trie_.find(token); }
+  // Empty for an id that no token has.
+  std::string_view token(int32_t id) const;
+  int size() const { return size_; }
+  int32_t largest_id() const { return static_cast<int32_t>(spans_.size()) - 1; }
+  const ByteTrie& trie() const { return trie_; }
+
+ private:
+  struct Span {
+    uint32_t begin = 0;
+    uint32_t length = 0;
+  };
+  std::string bytes_;        // all tokens, one behind the other
+  std::vector<Span> spans_;  // by id
+  ByteTrie trie_;
+  int size_ = 0;
+};
+
+}  // namespace wde::tokenizer
