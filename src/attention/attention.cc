@@ -30,13 +30,16 @@ void check_shapes(const AttentionProblem& problem, const AttentionArgs& args) {
   for (const TensorView* view : {&args.q, &args.k, &args.v, &args.out}) {
     WDE_CHECK(view->dtype == problem.dtype);
   }
-  const auto boundaries = static_cast<int64_t>(args.host_cu_seqlens.size());
-  WDE_CHECK(boundaries >= 1);
   WDE_CHECK(args.cu_seqlens.dtype == DType::kI32);
-  WDE_CHECK(args.cu_seqlens.shape == Shape({boundaries}));
-  WDE_CHECK(args.host_cu_seqlens.front() == 0 && args.host_cu_seqlens.back() == tokens);
-  for (size_t b = 1; b < args.host_cu_seqlens.size(); ++b) {
-    const int64_t length = int64_t{args.host_cu_seqlens[b]} - args.host_cu_seqlens[b - 1];
+  WDE_CHECK(args.cu_seqlens.shape.rank() == 1 && args.cu_seqlens.rows() >= 1);
+}
+
+void check_sequences(const AttentionArgs& args) {
+  const std::span<const int32_t> boundaries = args.host_cu_seqlens;
+  WDE_CHECK(static_cast<int64_t>(boundaries.size()) == args.cu_seqlens.rows());
+  WDE_CHECK(boundaries.front() == 0 && boundaries.back() == args.q.rows());
+  for (size_t b = 1; b < boundaries.size(); ++b) {
+    const int64_t length = int64_t{boundaries[b]} - boundaries[b - 1];
     WDE_CHECK(length >= 0 && length <= args.max_seqlen);
   }
 }
@@ -74,15 +77,17 @@ Result<std::unique_ptr<Attention>> create_attention(const AttentionProblem& prob
 }
 
 void attend(ops::OpContext& context, const Attention& attention, const AttentionArgs& args) {
-  const int64_t tokens = args.q.rows();
-  const auto sequences = static_cast<int64_t>(args.host_cu_seqlens.size()) - 1;
-  const int threads = context.pool == nullptr ? 1 : context.pool->threads();
   check_shapes(attention.problem(), args);
-  const Arena::Mark mark(context.arena);
+  const int64_t tokens = args.q.rows();
+  const int64_t sequences = args.cu_seqlens.rows() - 1;
+  const int threads = context.pool == nullptr ? 1 : context.pool->threads();
   const size_t bytes = attention.workspace_bytes(tokens, sequences, args.max_seqlen, threads);
+  const Arena::Mark mark(context.arena);
   const TensorView workspace =
       context.arena.allocate(DType::kU8, Shape({static_cast<int64_t>(bytes)}));
-  if (!context.measuring && tokens > 0) attention.run(context, args, workspace.data);
+  if (context.measuring) return;
+  check_sequences(args);
+  if (tokens > 0) attention.run(context, args, workspace.data);
 }
 
 }  // namespace wde::attention

@@ -24,6 +24,7 @@ class FlashAttention final : public Attention {
       : problem_(problem), kernel_(kernel) {}
 
   const AttentionProblem& problem() const override { return problem_; }
+  std::string_view name() const override { return "flash"; }
   size_t workspace_bytes(int64_t tokens, int64_t sequences, int64_t max_seqlen,
                          int threads) const override;
   void run(ops::OpContext& context, const AttentionArgs& args, void* workspace) const override;

@@ -99,6 +99,7 @@ class NaiveAttention final : public Attention {
   explicit NaiveAttention(const AttentionProblem& problem) : problem_(problem) {}
 
   const AttentionProblem& problem() const override { return problem_; }
+  std::string_view name() const override { return "naive"; }
 
   size_t workspace_bytes(int64_t, int64_t, int64_t max_seqlen, int) const override {
     return static_cast<size_t>(max_seqlen) * sizeof(float);
