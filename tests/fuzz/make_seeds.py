@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+"""Writes a small seed corpus for each fuzz program: make_seeds.py FOLDER -> FOLDER/<program>/<seed>.
+
+Seeds are small on purpose (a fuzzer mutates small inputs best) and come from the project's own fixtures.
+"""
+
+import json
+import pathlib
+import struct
+import sys
+
+DATA = pathlib.Path(__file__).resolve().parent.parent / "data"
+
+
+def safetensors(tensors, metadata=None):
+    """A well-formed file: {name: (dtype, shape, bytes)}."""
+    header, data = {}, b""
+    if metadata:
+        header["__metadata__"] = metadata
+    for name, (dtype, shape, values) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), len(data) + len(values)]}
+        data += values
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def safetensors_seeds():
+    two = safetensors({"a.weight": ("F32", [2, 3], bytes(24)), "a.bias": ("BF16", [3], bytes(6))}, {"format": "pt"})
+    yield "two", two
+    yield "empty", safetensors({})
+    yield "scalar", safetensors({"s": ("F64", [], bytes(8)), "i": ("I64", [1], bytes(8))})
+    yield "zero_size", safetensors({"z": ("F16", [0, 7], b"")})
+    yield "truncated", two[:-5]
+    yield "lying_length", struct.pack("<Q", 1 << 60) + two[8:]
+
+
+def small_tokenizer():
+    tokenizer = json.loads((DATA / "models/mean_normalize/tokenizer.json").read_text(encoding="utf-8"))
+    vocabulary = tokenizer["model"]["vocab"]
+    tokenizer["model"]["vocab"] = {token: index for token, index in vocabulary.items() if index < 40}
+    return tokenizer
+
+
+def tokenizer_json_seeds():
+    tokenizer = small_tokenizer()
+    yield "wordpiece", dump(tokenizer)
+    bare = {"version": "1.0", "model": {"type": "WordPiece", "unk_token": "[UNK]", "vocab": {"[UNK]": 0, "a": 1}}}
+    yield "bare", dump(bare)
+    parts = tokenizer | {
+        "normalizer": {"type": "Sequence", "normalizers": [
+            {"type": "NFD"}, {"type": "Lowercase"}, {"type": "StripAccents"},
+            {"type": "Replace", "pattern": {"String": "a"}, "content": "b"}]},
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
+            {"type": "WhitespaceSplit"}, {"type": "Punctuation", "behavior": "Isolated"}]},
+    }
+    yield "sequences", dump(parts)
+
+
+def dump(value):
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def text_seeds():
+    for index, line in enumerate((DATA / "corpus.txt").read_bytes().splitlines()[20:45:4]):
+        yield f"line{index}", line
+    yield "specials", b"[CLS] x[SEP]y [MASK] [UNK"
+    yield "broken", b"caf\xe9 \xf0\x9f\x91 \xed\xa0\x80 \x00\x01"
+
+
+def body_seeds():
+    bodies = {
+        "one": {"inputs": "a text"},
+        "many": {"inputs": ["a", "b", ""], "normalize": False, "truncate": True, "dimensions": 8},
+        "ids": {"inputs": [101, 7592, 102]},
+        "batch_ids": {"inputs": [[101, 102], [101]], "truncation_direction": "Left", "prompt_name": None},
+        "mixed": {"inputs": ["a", [1, 2]]},
+        "openai": {"input": ["a"], "model": "m", "encoding_format": "base64", "dimensions": 8, "user": "u"},
+        "openai_ids": {"input": [[1, 2, 3]], "encoding_format": "float"},
+        "tokenize": {"inputs": "x", "add_special_tokens": False},
+        "decode": {"ids": [[1, 2], [3]], "skip_special_tokens": True},
+    }
+    for name, body in bodies.items():
+        yield name, dump(body)
+    yield "escape", b'{"inputs":"\\ud83d\\ude00 \\u0000 \\n"}'
+    yield "broken", b'{"inputs": ["a", '
+    yield "deep", b"[" * 80
+
+
+def config_seeds():
+    for name in ("mean_normalize", "gamma_beta", "prompt_excluded"):
+        yield name, (DATA / "models" / name / "config.json").read_bytes()
+    yield "modules", (DATA / "models/dense_tanh/modules.json").read_bytes()
+    yield "pooling", (DATA / "models/dense_tanh/1_Pooling/config.json").read_bytes()
+
+
+SEEDS = {
+    "safetensors_fuzz": safetensors_seeds,
+    "config_fuzz": config_seeds,
+    "json_body_fuzz": body_seeds,
+    "tokenizer_json_fuzz": tokenizer_json_seeds,
+    "tokenizer_text_fuzz": text_seeds,
+}
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    for program, seeds in SEEDS.items():
+        folder = pathlib.Path(sys.argv[1]) / program
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in seeds():
+            (folder / name).write_bytes(content)
+
+
+if __name__ == "__main__":
+    main()
