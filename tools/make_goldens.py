@@ -3,8 +3,8 @@
 transformers answer with them, in fp32, one text at a time). tests/data/README.md describes the files.
 
     tools/venv.sh goldens
-    build/venv-goldens/bin/python tools/make_goldens.py                  # tiny models and their goldens
-    build/venv-goldens/bin/python tools/make_goldens.py --minilm FOLDER --data FOLDER   # the real model's
+    build/venv/bin/python tools/make_goldens.py                  # tiny models and their goldens
+    build/venv/bin/python tools/make_goldens.py --minilm FOLDER --data FOLDER   # the real model's
 
 The weights come from numpy's seeded generator, so a second run writes the same models. Nothing here is
 trained: norms and biases vary as much as weights do, so that a missing, swapped or transposed tensor shows.
