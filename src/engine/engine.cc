@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "base/status.h"
+#include "engine/load_on_device.h"
 #include "engine/request_threads.h"
 #include "metrics/metrics.h"
 #include "workflow/assembly.h"
@@ -210,6 +211,15 @@ class EngineImpl final : public Engine {
 };
 
 }  // namespace
+
+Result<std::unique_ptr<Engine>> load_on_device(const EngineOptions& options, std::shared_ptr<Device> device) {
+  auto signal = std::make_unique<Signal>();
+  WDE_ASSIGN_OR_RETURN(
+      workflow::Assembly assembly,
+      workflow::assemble(options, std::move(device), workflow::AssembleUntil::kExecutor, signal.get()));
+  return std::unique_ptr<Engine>(std::make_unique<EngineImpl>(std::move(signal), std::move(assembly)));
+}
+
 }  // namespace engine
 
 std::string_view task_name(Task task) {
@@ -221,15 +231,12 @@ std::string_view task_name(Task task) {
 }
 
 Result<std::unique_ptr<Engine>> Engine::load(const EngineOptions& options) {
-  auto signal = std::make_unique<Signal>();
-  WDE_ASSIGN_OR_RETURN(workflow::Assembly assembly,
-                       workflow::assemble(options, workflow::AssembleUntil::kExecutor, signal.get()));
-  return std::unique_ptr<Engine>(std::make_unique<engine::EngineImpl>(std::move(signal), std::move(assembly)));
+  return engine::load_on_device(options, nullptr);
 }
 
 Result<ModelInfo> Engine::plan(const EngineOptions& options) {
   WDE_ASSIGN_OR_RETURN(workflow::Assembly assembly,
-                       workflow::assemble(options, workflow::AssembleUntil::kMemoryPlan, nullptr));
+                       workflow::assemble(options, nullptr, workflow::AssembleUntil::kMemoryPlan, nullptr));
   return std::move(assembly.info);
 }
 

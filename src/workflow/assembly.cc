@@ -1,6 +1,7 @@
 #include "workflow/assembly.h"
 
 #include "base/status.h"
+#include "tensor/device_registry.h"
 #include "workflow/model_files.h"
 #include "workflow/text_tokenizer.h"
 
@@ -49,13 +50,17 @@ ModelInfo describe(const Assembly& assembly) {
 
 }  // namespace
 
-Result<Assembly> assemble(const EngineOptions& options, AssembleUntil until, Signal* signal) {
+Result<Assembly> assemble(const EngineOptions& options, std::shared_ptr<Device> device, AssembleUntil until,
+                          Signal* signal) {
   WDE_ASSIGN_OR_RETURN(const std::string path, resolve_model_folder(options));
   WDE_ASSIGN_OR_RETURN(checkpoint::ModelFolder folder, checkpoint::read_model_folder(path));
   Assembly parts;
   WDE_ASSIGN_OR_RETURN(parts.manifest, choose_manifest(folder, options.workflow));
   const Manifest& manifest = *parts.manifest;
-  WDE_ASSIGN_OR_RETURN(parts.settings, manifest.settle(std::move(folder), options));
+  if (device == nullptr) {
+    WDE_ASSIGN_OR_RETURN(device, create_device(options.device.empty() ? "auto" : options.device));
+  }
+  WDE_ASSIGN_OR_RETURN(parts.settings, manifest.settle(std::move(folder), options, std::move(device)));
   WDE_ASSIGN_OR_RETURN(parts.tokenizer, manifest.tokenizer(parts.settings));
   WDE_ASSIGN_OR_RETURN(parts.model, manifest.model(parts.settings));
   WDE_ASSIGN_OR_RETURN(parts.memory_plan, manifest.memory_plan(parts.settings, *parts.model));

@@ -28,7 +28,9 @@ struct Assembly {
 enum class AssembleUntil { kMemoryPlan, kExecutor };
 
 // Chooses the workflow and calls its factories in order; with kMemoryPlan stops before buffers and threads are made.
-// `signal` is what the executor notifies. Errors: those of Engine::load.
-Result<Assembly> assemble(const EngineOptions& options, AssembleUntil until, Signal* signal);
+// `signal` is what the executor notifies; a null `device` means the one that the options name. Errors: those of
+// Engine::load.
+Result<Assembly> assemble(const EngineOptions& options, std::shared_ptr<Device> device, AssembleUntil until,
+                          Signal* signal);
 
 }  // namespace wde::workflow

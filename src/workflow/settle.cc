@@ -7,7 +7,6 @@
 #include "base/status.h"
 #include "base/thread_pool.h"
 #include "ops/registry.h"
-#include "tensor/device_registry.h"
 
 namespace wde::workflow {
 namespace {
@@ -27,8 +26,7 @@ Result<DType> settle_dtype(const std::string& name) {
   return *dtype;
 }
 
-Status settle_device(const EngineOptions& options, Settings* settings) {
-  WDE_ASSIGN_OR_RETURN(settings->device, create_device(options.device.empty() ? "auto" : options.device));
+Status settle_computation(const EngineOptions& options, Settings* settings) {
   WDE_ASSIGN_OR_RETURN(settings->ops, ops::choose_op_table(settings->device->kind(), options.isa));
   WDE_ASSIGN_OR_RETURN(settings->dtype, settle_dtype(options.dtype));
   WDE_ASSIGN_OR_RETURN(settings->executor, execution::choose_executor(options.executor));
@@ -163,9 +161,10 @@ Status settle_head(const EngineOptions& options, Settings* settings) {
 
 }  // namespace
 
-Result<Settings> settle(checkpoint::ModelFolder folder, const EngineOptions& options) {
+Result<Settings> settle(checkpoint::ModelFolder folder, const EngineOptions& options, std::shared_ptr<Device> device) {
   Settings settings;
   settings.options = options;
+  settings.device = std::move(device);
   settings.folder = std::move(folder);
   for (const std::string& architecture : settings.folder.architectures) {
     settings.architecture = models::find_model(architecture);
@@ -176,7 +175,7 @@ Result<Settings> settle(checkpoint::ModelFolder folder, const EngineOptions& opt
     return invalid_argument_error("--memory-utilization must be above 0 and at most 1, not {}",
                                   options.memory_utilization);
   }
-  WDE_RETURN_IF_ERROR(settle_device(options, &settings));
+  WDE_RETURN_IF_ERROR(settle_computation(options, &settings));
   WDE_RETURN_IF_ERROR(settle_parallelism(options, &settings));
   WDE_RETURN_IF_ERROR(settle_limits(options, &settings));
   WDE_RETURN_IF_ERROR(settle_prompts(options, &settings));

@@ -7,6 +7,6 @@ namespace wde::workflow {
 
 // Errors: kInvalidArgument (an option, by its flag's name), kUnsupported (a device, instruction set, module or
 // config field that nothing here serves), kDataLoss (config fields that contradict each other).
-Result<Settings> settle(checkpoint::ModelFolder folder, const EngineOptions& options);
+Result<Settings> settle(checkpoint::ModelFolder folder, const EngineOptions& options, std::shared_ptr<Device> device);
 
 }  // namespace wde::workflow

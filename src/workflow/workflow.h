@@ -64,7 +64,8 @@ struct Manifest {
   std::string_view description;
   // Empty when this workflow serves the model, else the reason why not (config fields, never names).
   std::string (*refusal)(const checkpoint::ModelFolder& folder);
-  Result<Settings> (*settle)(checkpoint::ModelFolder folder, const EngineOptions& options);
+  Result<Settings> (*settle)(checkpoint::ModelFolder folder, const EngineOptions& options,
+                             std::shared_ptr<Device> device);
   Result<std::shared_ptr<const tokenizer::Tokenizer>> (*tokenizer)(const Settings& settings);
   Result<std::shared_ptr<const execution::LoadedModel>> (*model)(const Settings& settings);
   Result<MemoryPlan> (*memory_plan)(const Settings& settings, const execution::LoadedModel& model);

@@ -1,0 +1,168 @@
+// The whole engine on the emulated device: nothing above the device seam may know which device it runs on, and every
+// ordering that an executor needs must be said by an event.
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "engine/load_on_device.h"
+#include "support/paths.h"
+#include "tensor/emulated_device.h"
+#include "wde/engine.h"
+
+namespace wde {
+namespace {
+
+constexpr int kSchedules = 1000;
+
+EngineOptions options_for(const std::string& executor) {
+  EngineOptions options;
+  options.model = test::fixture("models/mean_normalize");
+  options.executor = executor;
+  options.max_batch_requests = 2;
+  options.max_batch_tokens = 128;
+  options.request_threads = 1;
+  options.memory_utilization = 1.0;
+  return options;
+}
+
+std::vector<Request> make_requests(int count) {
+  const std::vector<std::string> words = {"river ", "bridge ", "a ", "lantern ", "of "};
+  std::vector<Request> requests;
+  for (int i = 0; i < count; ++i) {
+    std::string text;
+    for (int j = 0; j <= i % 7; ++j) text += words[static_cast<size_t>(i * 3 + j) % words.size()];
+    requests.push_back({.task = i % 5 == 4 ? Task::kHidden : Task::kEmbed, .input = text});
+  }
+  return requests;
+}
+
+struct Run {
+  std::vector<Result<Response>> answers;
+  std::vector<Status> violations;
+  EmulatedStats stats;
+};
+
+Run run_on(const EmulatedOptions& device_options, const std::string& executor, int requests) {
+  auto device = create_emulated_device(device_options);
+  EXPECT_TRUE(device.ok()) << device.status().message();
+  Run run;
+  {
+    auto engine = engine::load_on_device(options_for(executor), *device);
+    EXPECT_TRUE(engine.ok()) << engine.status().message();
+    if (!engine.ok()) return run;
+    run.answers = (*engine)->run_all(make_requests(requests));
+    run.stats = (*device)->stats();
+  }
+  run.violations = (*device)->violations();
+  EXPECT_EQ((*device)->stats().device_bytes, 0u) << "device memory was leaked";
+  EXPECT_EQ((*device)->stats().host_bytes, 0u) << "host memory was leaked";
+  return run;
+}
+
+bool same_bits(const Result<Response>& a, const Result<Response>& b) {
+  return a.ok() && b.ok() && a->values.size() == b->values.size() &&
+         std::memcmp(a->values.data(), b->values.data(), a->values.size() * sizeof(float)) == 0;
+}
+
+int failures(const Run& run) {
+  int count = 0;
+  for (const auto& answer : run.answers) count += answer.ok() ? 0 : 1;
+  return count;
+}
+
+TEST(EmulatedDevice, AThousandSchedulesGiveTheSameBits) {
+  const Run expected = run_on({.seed = 0}, "simple", 9);
+  ASSERT_EQ(failures(expected), 0);
+  for (uint64_t seed = 1; seed <= kSchedules; ++seed) {
+    const Run run = run_on({.seed = seed}, "double_buffer", 9);
+    ASSERT_TRUE(run.violations.empty()) << "seed " << seed << ": " << run.violations.front().message();
+    for (size_t i = 0; i < run.answers.size(); ++i) {
+      ASSERT_TRUE(same_bits(run.answers[i], expected.answers[i])) << "seed " << seed << ", request " << i;
+    }
+  }
+}
+
+// Whichever wait is taken away, it is missed: each is needed, and the device notices.
+TEST(EmulatedDevice, ARemovedEventIsFound) {
+  const Run whole = run_on({.seed = 3}, "double_buffer", 9);
+  ASSERT_EQ(failures(whole), 0);
+  ASSERT_GT(whole.stats.waits, 4u);
+  for (size_t wait = 1; wait <= whole.stats.waits; ++wait) {
+    for (uint64_t seed = 0; seed < 3; ++seed) {
+      const Run run = run_on({.seed = seed, .faults = {.drop_wait = wait}}, "double_buffer", 9);
+      EXPECT_FALSE(run.violations.empty()) << "wait " << wait << " can be removed unnoticed, seed " << seed;
+      EXPECT_GT(failures(run), 0);
+    }
+  }
+}
+
+// Requests of one batch share their fate; nothing else may.
+void expect_one_batch_fails(const EmulatedFaults& faults, const std::string& executor) {
+  const Run expected = run_on({.seed = 5}, executor, 12);
+  ASSERT_EQ(failures(expected), 0);
+  auto device = create_emulated_device({.seed = 5});
+  ASSERT_TRUE(device.ok());
+  auto engine = engine::load_on_device(options_for(executor), *device);
+  ASSERT_TRUE(engine.ok()) << engine.status().message();
+  (*device)->set_faults(faults);  // after the load, whose copies must not count
+  const auto answers = (*engine)->run_all(make_requests(12));
+  int failed = 0;
+  for (size_t i = 0; i < answers.size(); ++i) {
+    if (answers[i].ok()) {
+      EXPECT_TRUE(same_bits(answers[i], expected.answers[i])) << "request " << i;
+    } else {
+      EXPECT_EQ(answers[i].status().code(), StatusCode::kDeviceError) << answers[i].status().message();
+      ++failed;
+    }
+  }
+  EXPECT_GE(failed, 1);
+  EXPECT_LE(failed, 2) << "more than the failing batch failed";
+  EXPECT_TRUE((*device)->violations().empty()) << (*device)->violations().front().message();
+}
+
+TEST(EmulatedDevice, AFailedCopyInFailsItsBatchOnly) {
+  for (const size_t nth : {1u, 2u, 3u}) {
+    expect_one_batch_fails({.copy = EmulatedFault{nth, "copy_to_device"}}, "double_buffer");
+    expect_one_batch_fails({.copy = EmulatedFault{nth, "copy_to_device"}}, "simple");
+  }
+}
+
+TEST(EmulatedDevice, AFailedCopyOutFailsItsBatchOnly) {
+  for (const size_t nth : {1u, 2u, 3u}) {
+    expect_one_batch_fails({.copy = EmulatedFault{nth, "copy_to_host"}}, "double_buffer");
+  }
+}
+
+TEST(EmulatedDevice, AFailedLaunchFailsItsBatchOnly) {
+  for (const size_t nth : {1u, 5u, 20u, 33u}) {
+    expect_one_batch_fails({.launch = EmulatedFault{nth, ""}}, "double_buffer");
+  }
+}
+
+TEST(EmulatedDevice, OutOfMemoryIsRefusedAtLoadWithTheNumbers) {
+  bool refused = false, shrunk = false;
+  for (const size_t kibibytes : {1u, 16u, 64u, 128u, 192u, 256u, 384u, 512u, 768u, 1024u, 4096u}) {
+    auto device = create_emulated_device({.memory_bytes = size_t{kibibytes} << 10});
+    ASSERT_TRUE(device.ok());
+    EngineOptions options = options_for("double_buffer");
+    options.max_batch_tokens = 4096;
+    auto engine = engine::load_on_device(options, *device);
+    if (!engine.ok()) {
+      refused = true;
+      EXPECT_FALSE(shrunk) << "more memory was refused than less";
+      EXPECT_EQ(engine.status().code(), StatusCode::kResourceExhausted) << engine.status().message();
+      EXPECT_NE(engine.status().message().find("MiB"), std::string::npos) << engine.status().message();
+      continue;
+    }
+    shrunk = shrunk || (*engine)->info().max_batch_tokens < 4096;
+    const ModelInfo& info = (*engine)->info();
+    EXPECT_LE(info.weight_bytes + info.workspace_bytes, info.memory_limit_bytes);
+    for (const auto& answer : (*engine)->run_all(make_requests(9))) EXPECT_TRUE(answer.ok());
+  }
+  EXPECT_TRUE(refused);
+  EXPECT_TRUE(shrunk);
+}
+
+}  // namespace
+}  // namespace wde

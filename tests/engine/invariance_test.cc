@@ -1,0 +1,126 @@
+// A text's answer does not depend on what else is computed with it: the same bits whatever the executor, the batch
+// size, the order, the number of workers and of threads.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+#include <random>
+
+#include "support/golden_file.h"
+#include "support/paths.h"
+#include "wde/engine.h"
+
+namespace wde {
+namespace {
+
+using Rows = std::vector<std::vector<float>>;
+
+// Texts of very different lengths, from one token to over the limit.
+std::vector<std::string> make_texts(size_t count) {
+  const std::vector<std::string> words = {"river", "the", "bridge", "of", "stone", "and", "a", "lantern",
+                                          "swam", "über", "夜", "quietly", "7", "!", "mountains"};
+  std::mt19937 random(11);
+  std::vector<std::string> texts = {"", "a"};
+  while (texts.size() < count) {
+    std::string text;
+    const size_t length = size_t{1} << (random() % 8);
+    for (size_t i = 0; i < 1 + random() % length; ++i) text += words[random() % words.size()] + " ";
+    texts.push_back(std::move(text));
+  }
+  return texts;
+}
+
+struct Configuration {
+  std::string executor;
+  int data_parallel = 1;
+  int threads = 2;
+  int batch_requests = 64;
+  std::string attention = "flash";
+};
+
+// The answers in the order of the texts, which are submitted in a shuffled order.
+Rows embed(const std::string& model, const std::string& dtype, const Configuration& configuration,
+           const std::vector<std::string>& texts, uint32_t seed) {
+  EngineOptions options;
+  options.model = model;
+  options.dtype = dtype;
+  options.executor = configuration.executor;
+  options.data_parallel = configuration.data_parallel;
+  options.threads = configuration.threads;
+  options.max_batch_requests = configuration.batch_requests;
+  options.attention_backend = configuration.attention;
+  const auto engine = Engine::load(options);
+  EXPECT_TRUE(engine.ok()) << engine.status().message();
+  Rows rows(texts.size());
+  if (!engine.ok()) return rows;
+  std::vector<size_t> order(texts.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::shuffle(order.begin(), order.end(), std::mt19937(seed));
+  std::vector<Request> requests;
+  for (const size_t index : order) requests.push_back({.input = texts[index]});
+  std::vector<Result<Response>> answers = (*engine)->run_all(std::move(requests));
+  for (size_t i = 0; i < order.size(); ++i) {
+    EXPECT_TRUE(answers[i].ok()) << answers[i].status().message();
+    if (answers[i].ok()) rows[order[i]] = std::move(answers[i]->values);
+  }
+  return rows;
+}
+
+bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && !a.empty() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+void expect_invariance(const std::string& model, const std::string& dtype, size_t texts_count) {
+  const std::vector<std::string> texts = make_texts(texts_count);
+  const Configuration alone{.executor = "simple", .threads = 1, .batch_requests = 1};
+  const Rows expected = embed(model, dtype, alone, texts, 0);
+  uint32_t seed = 1;
+  for (const char* executor : {"simple", "double_buffer"}) {
+    for (const int batch_requests : {1, 2, 3, 8, 17, 64}) {
+      for (const int workers : {1, 2}) {
+        const Configuration configuration{
+            .executor = executor, .data_parallel = workers, .batch_requests = batch_requests};
+        const Rows rows = embed(model, dtype, configuration, texts, seed++);
+        for (size_t i = 0; i < texts.size(); ++i) {
+          ASSERT_TRUE(same_bits(rows[i], expected[i]))
+              << executor << ", batches of " << batch_requests << ", " << workers << " workers, text " << i;
+        }
+      }
+    }
+  }
+}
+
+TEST(BatchInvariance, TinyModelF32) { expect_invariance(test::fixture("models/mean_normalize"), "f32", 150); }
+TEST(BatchInvariance, TinyModelBf16) { expect_invariance(test::fixture("models/mean_normalize"), "bf16", 150); }
+TEST(BatchInvariance, OddGeometryF32) { expect_invariance(test::fixture("models/cls_odd"), "f32", 150); }
+
+TEST(BatchInvariance, RealModelF32) {
+  const std::string model = test::real_model();
+  WDE_SKIP_WITHOUT(model, "all-MiniLM-L6-v2 (WDE_TEST_MODEL)");
+  expect_invariance(model, "f32", 40);
+}
+
+TEST(BatchInvariance, RealModelBf16) {
+  const std::string model = test::real_model();
+  WDE_SKIP_WITHOUT(model, "all-MiniLM-L6-v2 (WDE_TEST_MODEL)");
+  expect_invariance(model, "bf16", 40);
+}
+
+TEST(AttentionBackends, NaiveAndFlashAgree) {
+  const std::string model = test::real_model();
+  WDE_SKIP_WITHOUT(model, "all-MiniLM-L6-v2 (WDE_TEST_MODEL)");
+  const std::vector<std::string> texts = make_texts(60);
+  const Rows flash = embed(model, "f32", {.executor = "simple", .attention = "flash"}, texts, 1);
+  const Rows naive = embed(model, "f32", {.executor = "simple", .attention = "naive"}, texts, 1);
+  float largest = 0;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    largest = std::max(largest, test::largest_difference(flash[i], naive[i]));
+  }
+  std::printf("naive and flash: largest difference %.3g\n", largest);
+  EXPECT_LE(largest, 1e-5f);
+}
+
+}  // namespace
+}  // namespace wde

@@ -1,0 +1,92 @@
+#include "pipeline/model_input_builder.h"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+#include <random>
+
+namespace wde::pipeline {
+namespace {
+
+schema::SchedulableRequest make_request(std::vector<int32_t> ids, std::vector<int32_t> type_ids, int skip = 0) {
+  schema::SchedulableRequest request;
+  request.ids = std::move(ids);
+  request.type_ids = std::move(type_ids);
+  request.pooling_skip = skip;
+  return request;
+}
+
+TEST(ModelInputBuilder, PacksWithoutPaddingLongestFirst) {
+  const ModelInputBuilder builder({.position_offset = 2, .type_vocab_size = 2, .shards = {}});
+  schema::Batch batch;
+  batch.requests.push_back(make_request({7, 8}, {0, 1}, 1));
+  batch.requests.push_back(make_request({4, 5, 6}, {0, 0, 1}));
+  batch.tokens = 5;
+  std::vector<int32_t> block(schema::ModelInput::capacity(8, 4), -1);
+  const schema::ModelInput input = builder.build(&batch, block);
+  ASSERT_EQ(input.shards.size(), 1u);
+  EXPECT_EQ(input.used(), 3 * 5 + 2 + 3u);
+  const std::vector<int32_t> expected = {4, 5, 6, 7, 8, 2, 3, 4, 2, 3, 0, 0, 1, 0, 1, 0, 1, 0, 3, 5};
+  EXPECT_EQ(std::vector<int32_t>(block.begin(), block.begin() + static_cast<std::ptrdiff_t>(input.used())), expected);
+  EXPECT_EQ(input.shards[0].max_seqlen, 3);
+}
+
+TEST(ModelInputBuilder, EveryShardCountsFromZero) {
+  const ModelInputBuilder builder(
+      {.type_vocab_size = 0, .shards = {.lanes = 2, .shard_tokens = 4, .max_shard_tokens = 8}});
+  schema::Batch batch;
+  for (int i = 0; i < 4; ++i) batch.requests.push_back(make_request({i, i}, {1, 1}));
+  batch.tokens = 8;
+  std::vector<int32_t> block(schema::ModelInput::capacity(8, 4));
+  const schema::ModelInput input = builder.build(&batch, block);
+  ASSERT_EQ(input.shards.size(), 2u);
+  for (const schema::Shard& shard : input.shards) {
+    const int32_t* cu = block.data() + input.cu_seqlens_offset() + shard.cu_seqlens_begin;
+    EXPECT_EQ(std::vector<int32_t>(cu, cu + 3), (std::vector<int32_t>{0, 2, 4}));
+  }
+  // A model without token types gets zeros.
+  EXPECT_EQ(block[input.type_ids_offset()], 0);
+}
+
+// For any lengths: shards cover all sequences once, in order, and never exceed the hard limit.
+TEST(PlanShards, CoversEverythingWithinTheLimit) {
+  std::mt19937 random(3);
+  for (int trial = 0; trial < 3000; ++trial) {
+    const int max_length = 1 + static_cast<int>(random() % 300);
+    std::vector<int32_t> lengths(1 + random() % 200);
+    for (int32_t& length : lengths) length = 1 + static_cast<int32_t>(random() % static_cast<unsigned>(max_length));
+    const ShardPolicy policy{.lanes = 1 + static_cast<int>(random() % 9),
+                             .shard_tokens = 1 + static_cast<int64_t>(random() % 600),
+                             .max_shard_tokens = 600 + max_length};
+    int64_t token = 0, sequence = 0, entry = 0;
+    for (const schema::Shard& shard : plan_shards(lengths, policy)) {
+      ASSERT_EQ(shard.token_begin, token);
+      ASSERT_EQ(shard.sequence_begin, sequence);
+      ASSERT_EQ(shard.cu_seqlens_begin, entry);
+      ASSERT_GE(shard.sequences, 1);
+      ASSERT_LE(shard.tokens, policy.max_shard_tokens);
+      const auto first = lengths.begin() + sequence;
+      ASSERT_EQ(shard.tokens, std::accumulate(first, first + shard.sequences, int64_t{0}));
+      ASSERT_EQ(shard.max_seqlen, *std::max_element(first, first + shard.sequences));
+      token += shard.tokens;
+      sequence += shard.sequences;
+      entry += shard.sequences + 1;
+    }
+    ASSERT_EQ(sequence, static_cast<int64_t>(lengths.size()));
+  }
+}
+
+TEST(PlanShards, EvenLengthsGiveEvenShards) {
+  const std::vector<int32_t> lengths(64, 16);
+  const auto shards = plan_shards(lengths, {.lanes = 2, .shard_tokens = 256, .max_shard_tokens = 512});
+  ASSERT_EQ(shards.size(), 4u);
+  for (const schema::Shard& shard : shards) EXPECT_EQ(shard.tokens, 256);
+}
+
+TEST(PlanShards, FewSequencesStayTogetherForTheOpsToSplit) {
+  const std::vector<int32_t> lengths = {100};
+  EXPECT_EQ(plan_shards(lengths, {.lanes = 2, .shard_tokens = 32, .max_shard_tokens = 200}).size(), 1u);
+}
+
+}  // namespace
+}  // namespace wde::pipeline

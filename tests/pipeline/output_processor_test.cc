@@ -1,0 +1,69 @@
+#include "pipeline/output_processor.h"
+
+#include <gtest/gtest.h>
+
+#include "base/status.h"
+
+namespace wde::pipeline {
+namespace {
+
+struct Answered {
+  std::vector<Result<Response>> results;
+  int calls = 0;
+};
+
+schema::SchedulableRequest make_request(Answered* answered, Task task, int tokens, schema::OutputSpec spec) {
+  schema::SchedulableRequest request;
+  request.ticket = std::make_shared<schema::Ticket>(0, [answered](Result<Response> result) {
+    ++answered->calls;
+    answered->results.push_back(std::move(result));
+  });
+  request.task = task;
+  request.ids.assign(static_cast<size_t>(tokens), 1);
+  request.output = spec;
+  return request;
+}
+
+TEST(OutputProcessor, CutsThenNormalizes) {
+  Answered answered;
+  schema::Batch batch;
+  batch.requests.push_back(make_request(&answered, Task::kEmbed, 2, {.normalize = true, .dimensions = 2}));
+  batch.requests.push_back(make_request(&answered, Task::kEmbed, 1, {.normalize = false, .dimensions = 0}));
+  const std::vector<float> values = {3, 4, 100, 1, 2, 3};
+  OutputProcessor().answer(&batch, {.values = values, .columns = 3, .status = {}});
+  ASSERT_EQ(answered.calls, 2);
+  EXPECT_EQ(answered.results[0]->values, (std::vector<float>{0.6f, 0.8f}));
+  EXPECT_EQ(answered.results[1]->values, (std::vector<float>{1, 2, 3}));
+}
+
+TEST(OutputProcessor, AVectorOfZerosStaysFinite) {
+  Answered answered;
+  schema::Batch batch;
+  batch.requests.push_back(make_request(&answered, Task::kEmbed, 1, {.normalize = true}));
+  const std::vector<float> values = {0, 0};
+  OutputProcessor().answer(&batch, {.values = values, .columns = 2, .status = {}});
+  EXPECT_EQ(answered.results[0]->values, (std::vector<float>{0, 0}));
+}
+
+TEST(OutputProcessor, HiddenStatesAreSplitByTokens) {
+  Answered answered;
+  schema::Batch batch;
+  batch.requests.push_back(make_request(&answered, Task::kHidden, 2, {}));
+  batch.requests.push_back(make_request(&answered, Task::kHidden, 1, {}));
+  const std::vector<float> values = {1, 2, 3, 4, 5, 6};
+  OutputProcessor().answer(&batch, {.values = values, .columns = 2, .status = {}});
+  EXPECT_EQ(answered.results[0]->rows, 2);
+  EXPECT_EQ(answered.results[1]->values, (std::vector<float>{5, 6}));
+}
+
+TEST(OutputProcessor, AFailedBatchFailsEveryRequestOnce) {
+  Answered answered;
+  schema::Batch batch;
+  for (int i = 0; i < 3; ++i) batch.requests.push_back(make_request(&answered, Task::kEmbed, 1, {}));
+  OutputProcessor().answer(&batch, {.values = {}, .columns = 0, .status = device_error("copy failed")});
+  ASSERT_EQ(answered.calls, 3);
+  for (const auto& result : answered.results) EXPECT_EQ(result.status().code(), StatusCode::kDeviceError);
+}
+
+}  // namespace
+}  // namespace wde::pipeline

@@ -1,0 +1,37 @@
+// Reads tests/data/goldens/*.json (format: tests/data/README.md) into requests and expected answers.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "wde/types.h"
+
+namespace wde::test {
+
+struct GoldenCase {
+  Request request;
+  // Engine-wide options of the case; a case that has any needs an engine of its own.
+  std::optional<std::string> prompt;
+  std::optional<int> max_length;
+  std::string description;         // for failure messages
+  std::vector<int32_t> ids;        // empty in the dense form
+  int tokens = 0;
+  std::vector<float> embedding;
+  std::vector<float> hidden;       // row-major; empty where the golden has none
+};
+
+struct Golden {
+  std::string model;  // folder under tests/data, or a hub id
+  std::vector<GoldenCase> cases;
+};
+
+// Aborts the test program with a message when the file is not what the README says. Cases that refer to real data
+// that is not on this machine are left out, and counted in *left_out.
+Golden read_golden(const std::string& path, int* left_out = nullptr);
+
+// Largest absolute difference, and cosine, of two vectors of the same size.
+float largest_difference(const std::vector<float>& a, const std::vector<float>& b);
+double cosine(const std::vector<float>& a, const std::vector<float>& b);
+
+}  // namespace wde::test
