@@ -26,6 +26,8 @@ struct HubOptions {
   int parallel_files = 4;
   int retries = 5;                               // a file's attempts after dropped connections, resuming each time
   int retry_delay_ms = 500;                      // doubled each time
+  int connect_timeout_s = 10;
+  int stall_timeout_s = 10;                      // HF_HUB_DOWNLOAD_TIMEOUT; without data for so long, it is an attempt
   std::function<void(const DownloadProgress&)> progress;
 };
 
@@ -36,8 +38,11 @@ HubOptions hub_options_from_environment();
 // cached snapshot of the revision when it is complete, else its files are downloaded: those that WDE reads
 // (json, txt, model and safetensors; never .bin, .onnx and the like), resumably, each verified (sha256 of an LFS
 // file, git blob sha1 of others), published by an atomic rename, so that a second process never sees half a file.
+// Where the hub can't be asked, a cached snapshot is used as it is, with a warning.
 // Errors: kNotFound (no such folder and not an id; no such model or revision; offline and not cached),
-// kIoError (network, after the retries; disk: the message says how much was missing), kDataLoss (checksum).
+// kIoError (network, after the retries; a refused or missing token; writing), kResourceExhausted (a full disk: the
+// message says how much was missing), kDataLoss (checksum, a lying listing), kUnsupported (a model that has its
+// weights in pytorch_model.bin alone).
 Result<std::string> resolve_model(const std::string& model, const HubOptions& options);
 
 }  // namespace wde::checkpoint
