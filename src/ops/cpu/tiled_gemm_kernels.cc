@@ -157,37 +157,56 @@ Multiply<T> choose_multiply(int64_t rows, bool wide, std::integer_sequence<int, 
 
 // ------------------------------------------------------------------ epilogue
 
-// y = activation(sums + bias) + residual for one row of `columns` values.
+// y = activation(sums + bias) + residual for `columns` values of one row.
 template <class TY>
-HWY_INLINE void finish_vector(V sums, const float* bias, Activation activation, const TY* residual,
-                              TY* y, int64_t count) {
+HWY_INLINE void finish_row(const float* sums, const float* bias, Activation activation,
+                           const TY* residual, TY* y, int64_t columns) {
   const D d;
-  V v = Activate(d, activation, hn::Add(sums, hn::LoadU(d, bias)));
-  if (count >= kLanes) {
-    if (residual != nullptr) v = hn::Add(v, LoadF32(d, residual));
-    StoreF32(v, d, y);
-  } else {
-    if (residual != nullptr) v = hn::Add(v, LoadF32N(d, residual, static_cast<size_t>(count)));
-    StoreF32N(v, d, y, static_cast<size_t>(count));
+  int64_t c = 0;
+  for (; c + kLanes <= columns; c += kLanes) {
+    V v = Activate(d, activation, hn::Add(hn::Load(d, sums + c), hn::LoadU(d, bias + c)));
+    if (residual != nullptr) v = hn::Add(v, LoadF32(d, residual + c));
+    StoreF32(v, d, y + c);
+  }
+  if (c == columns) return;
+  const auto rest = static_cast<size_t>(columns - c);
+  V v = Activate(d, activation, hn::Add(hn::Load(d, sums + c), hn::LoadU(d, bias + c)));
+  if (residual != nullptr) v = hn::Add(v, LoadF32N(d, residual + c, rest));
+  StoreF32N(v, d, y + c, rest);
+}
+
+// Where a tile of sums [rows][width] goes in y.
+struct TilePlace {
+  int64_t first_row;
+  int64_t rows;
+  int64_t first_column;
+  int64_t width;
+};
+
+template <class TY>
+HWY_INLINE void finish_rows(const TiledMatrix& matrix, const GemmArgs& args, const TilePlace& place,
+                            const float* sums, Activation activation) {
+  const int64_t columns = std::min(place.width, matrix.n - place.first_column);
+  for (int64_t i = 0; i < place.rows; ++i) {
+    const int64_t row = place.first_row + i;
+    const TY* residual = args.residual.as<TY>();
+    if (residual != nullptr) residual += row * args.residual.row_stride + place.first_column;
+    finish_row(sums + i * place.width, matrix.bias + place.first_column, activation, residual,
+               args.y.as<TY>() + row * args.y.row_stride + place.first_column, columns);
   }
 }
 
+// The activations that models use in every block get loops of their own, without the choice inside.
 template <class TY>
-void finish(const TiledMatrix& matrix, const GemmArgs& args, int64_t first_row, int64_t rows,
-            int64_t first_column, int64_t width, const float* scratch) {
-  const D d;
-  const int64_t columns = std::min(width, matrix.n - first_column);
-  for (int64_t row = 0; row < rows; ++row) {
-    TY* y = args.y.as<TY>() + (first_row + row) * args.y.row_stride + first_column;
-    const TY* residual =
-        args.residual.data == nullptr
-            ? nullptr
-            : args.residual.as<TY>() + (first_row + row) * args.residual.row_stride + first_column;
-    for (int64_t c = 0; c < columns; c += kLanes) {
-      finish_vector(hn::Load(d, scratch + row * width + c), matrix.bias + first_column + c,
-                    matrix.activation, residual == nullptr ? nullptr : residual + c, y + c,
-                    columns - c);
-    }
+void finish(const TiledMatrix& matrix, const GemmArgs& args, const TilePlace& place,
+            const float* sums) {
+  switch (matrix.activation) {
+    case Activation::kNone:
+      return finish_rows<TY>(matrix, args, place, sums, Activation::kNone);
+    case Activation::kGeluErf:
+      return finish_rows<TY>(matrix, args, place, sums, Activation::kGeluErf);
+    default:
+      return finish_rows<TY>(matrix, args, place, sums, matrix.activation);
   }
 }
 
@@ -210,8 +229,9 @@ void run_panels(const TiledMatrix& matrix, const GemmArgs& args, const TiledBloc
           x + (tile * blocks + b) * kTileFloats, weights + k_begin * kPanelColumns,
           matrix.k * kPanelColumns, k_count, b != 0, sums);
       if (b + 1 == blocks) {
-        finish<TY>(matrix, args, block.row_begin + tile * kTileRows, rows, panel * kPanelColumns,
-                   width, sums);
+        const TilePlace place = {block.row_begin + tile * kTileRows, rows, panel * kPanelColumns,
+                                 width};
+        finish<TY>(matrix, args, place, sums);
       }
     }
   }

@@ -116,11 +116,18 @@ HWY_INLINE float MaxLanes(D d, hn::Vec<D> v) {
 
 // ------------------------------------------------------------------ functions
 
-// 2^n for integral n in [-127, 128]: -127 gives 0 and 128 infinity.
-template <class D, class VI>
-HWY_INLINE hn::Vec<D> PowerOfTwo(D d, VI n) {
+// x = n + rest with n the nearest integer, |x| < 2^21: adding 1.5 * 2^23 leaves n in the low bits.
+template <class D>
+struct NearestPower {
+  hn::Vec<D> n;
+  hn::Vec<D> power;  // 2^n for n in [-127, 128], where -127 gives 0 and 128 infinity
+};
+
+template <class D>
+HWY_INLINE NearestPower<D> SplitShifted(D d, hn::Vec<D> shifted) {
   const hn::RebindToSigned<D> di;
-  return hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(n, hn::Set(di, 127))));
+  const auto exponent = hn::Add(hn::BitCast(di, shifted), hn::Set(di, 127));
+  return {hn::Sub(shifted, hn::Set(d, 12582912.0f)), hn::BitCast(d, hn::ShiftLeft<23>(exponent))};
 }
 
 // exp(x) to 1 ulp. Results below the smallest normal number (x < -87.33) are 0, x > 88.37 gives
@@ -130,33 +137,32 @@ template <class D>
 HWY_INLINE hn::Vec<D> Exp(D d, hn::Vec<D> x) {
   const auto lowest = hn::Set(d, -87.336544f);
   const auto bounded = hn::Min(hn::Max(x, lowest), hn::Set(d, 89.0f));
-  const auto n = hn::NearestInt(hn::Mul(bounded, hn::Set(d, 1.44269504f)));
-  const auto whole = hn::ConvertTo(d, n);
-  auto r = hn::NegMulAdd(whole, hn::Set(d, 0.693359375f), x);
-  r = hn::NegMulAdd(whole, hn::Set(d, -2.12194440e-4f), r);
-  auto p = hn::Set(d, 0.0013814467f);
-  p = hn::MulAdd(p, r, hn::Set(d, 0.0083687808f));
-  p = hn::MulAdd(p, r, hn::Set(d, 0.041668393f));
-  p = hn::MulAdd(p, r, hn::Set(d, 0.16666520f));
-  p = hn::MulAdd(p, r, hn::Set(d, 0.49999994f));
-  p = hn::MulAdd(hn::Mul(r, r), p, hn::Add(r, hn::Set(d, 1.0f)));
-  const auto result = hn::Mul(p, PowerOfTwo(d, n));
-  return hn::IfThenElse(hn::Lt(x, lowest), hn::Zero(d), result);
+  const auto split =
+      SplitShifted(d, hn::MulAdd(bounded, hn::Set(d, 1.44269504f), hn::Set(d, 12582912.0f)));
+  auto r = hn::NegMulAdd(split.n, hn::Set(d, 0.693359375f), x);
+  r = hn::NegMulAdd(split.n, hn::Set(d, -2.12194440e-4f), r);
+  const auto r2 = hn::Mul(r, r);
+  const auto p01 = hn::MulAdd(r, hn::Set(d, 0.16666520f), hn::Set(d, 0.49999994f));
+  const auto p23 = hn::MulAdd(r, hn::Set(d, 0.0083687808f), hn::Set(d, 0.041668393f));
+  auto p = hn::MulAdd(r2, hn::Set(d, 0.0013814467f), p23);
+  p = hn::MulAdd(p, r2, p01);
+  p = hn::MulAdd(p, r2, hn::Add(r, hn::Set(d, 1.0f)));
+  return hn::IfThenElse(hn::Lt(x, lowest), hn::Zero(d), hn::Mul(p, split.power));
 }
 
 // 2^x for x in [-126, 127] (not checked), to 1 ulp.
 template <class D>
 HWY_INLINE hn::Vec<D> Exp2Bounded(D d, hn::Vec<D> x) {
-  const auto n = hn::NearestInt(x);
-  const auto r = hn::Sub(x, hn::ConvertTo(d, n));
-  auto p = hn::Set(d, 1.53532586e-4f);
-  p = hn::MulAdd(p, r, hn::Set(d, 0.00133990031f));
-  p = hn::MulAdd(p, r, hn::Set(d, 0.00961843878f));
-  p = hn::MulAdd(p, r, hn::Set(d, 0.0555033199f));
-  p = hn::MulAdd(p, r, hn::Set(d, 0.240226477f));
-  p = hn::MulAdd(p, r, hn::Set(d, 0.693147182f));
-  p = hn::MulAdd(p, r, hn::Set(d, 1.0f));
-  return hn::Mul(p, PowerOfTwo(d, n));
+  const auto split = SplitShifted(d, hn::Add(x, hn::Set(d, 12582912.0f)));
+  const auto r = hn::Sub(x, split.n);
+  const auto r2 = hn::Mul(r, r);
+  const auto p01 = hn::MulAdd(r, hn::Set(d, 0.693147182f), hn::Set(d, 1.0f));
+  const auto p23 = hn::MulAdd(r, hn::Set(d, 0.0555033199f), hn::Set(d, 0.240226477f));
+  const auto p45 = hn::MulAdd(r, hn::Set(d, 0.00133990031f), hn::Set(d, 0.00961843878f));
+  auto p = hn::MulAdd(r2, hn::Set(d, 1.53532586e-4f), p45);
+  p = hn::MulAdd(p, r2, p23);
+  p = hn::MulAdd(p, r2, p01);
+  return hn::Mul(p, split.power);
 }
 
 // GELU(x) = x Phi(x) (Hendrycks and Gimpel 2016) = max(x, 0) - |x| Phi(-|x|), and Phi(-a) is
@@ -166,16 +172,16 @@ HWY_INLINE hn::Vec<D> Exp2Bounded(D d, hn::Vec<D> x) {
 template <class D>
 HWY_INLINE hn::Vec<D> GeluErf(D d, hn::Vec<D> x) {
   const auto a = hn::Min(hn::Abs(x), hn::Set(d, 7.0f));
-  auto g = hn::Set(d, 1.90411349e-8f);
-  g = hn::MulAdd(g, a, hn::Set(d, -6.26489339e-7f));
-  g = hn::MulAdd(g, a, hn::Set(d, 8.69547239e-6f));
-  g = hn::MulAdd(g, a, hn::Set(d, -6.45565742e-5f));
-  g = hn::MulAdd(g, a, hn::Set(d, 2.43247501e-4f));
-  g = hn::MulAdd(g, a, hn::Set(d, 6.66016640e-5f));
-  g = hn::MulAdd(g, a, hn::Set(d, -0.00701821269f));
-  g = hn::MulAdd(g, a, hn::Set(d, 0.0524830706f));
-  g = hn::MulAdd(g, a, hn::Set(d, 0.459209234f));
-  g = hn::MulAdd(g, a, hn::Set(d, 1.15110528f));
+  const auto a2 = hn::Mul(a, a);
+  const auto g01 = hn::MulAdd(a, hn::Set(d, 0.459209234f), hn::Set(d, 1.15110528f));
+  const auto g23 = hn::MulAdd(a, hn::Set(d, -0.00701821269f), hn::Set(d, 0.0524830706f));
+  const auto g45 = hn::MulAdd(a, hn::Set(d, 2.43247501e-4f), hn::Set(d, 6.66016640e-5f));
+  const auto g67 = hn::MulAdd(a, hn::Set(d, 8.69547239e-6f), hn::Set(d, -6.45565742e-5f));
+  const auto g89 = hn::MulAdd(a, hn::Set(d, 1.90411349e-8f), hn::Set(d, -6.26489339e-7f));
+  const auto a4 = hn::Mul(a2, a2);
+  const auto g03 = hn::MulAdd(g23, a2, g01);
+  const auto g47 = hn::MulAdd(g67, a2, g45);
+  const auto g = hn::MulAdd(hn::MulAdd(g89, a4, g47), a4, g03);
   const auto tail = Exp2Bounded(d, hn::NegMulAdd(g, a, hn::Set(d, -1.0f)));
   const auto result = hn::NegMulAdd(a, tail, hn::Max(x, hn::Zero(d)));
   return hn::IfThenElse(hn::IsNaN(x), x, result);
