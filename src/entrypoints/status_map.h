@@ -1,5 +1,5 @@
-// The one table from a Status to what a client of an entry point sees: the process's exit code, the HTTP
-// status, and TEI's error_type. Knows nothing of either entry point.
+// The one table from a Status to what a client of an entry point sees: the process's exit code, the
+// HTTP status, and TEI's error_type. Knows nothing of either entry point.
 #pragma once
 
 #include <array>
@@ -9,8 +9,8 @@
 
 namespace wde::entrypoints {
 
-// What was going on when a status came up: an architecture that nobody serves is a failure of the machine
-// (exit 1), a task that the loaded model does not serve is a wrong command line (exit 2).
+// What was going on when a status came up: an architecture that nobody serves is a failure of the
+// machine (exit 1), a task that the loaded model does not serve is a wrong command line (exit 2).
 enum class Phase { kLoad, kRequest };
 
 struct StatusMapping {

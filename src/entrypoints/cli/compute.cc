@@ -1,0 +1,67 @@
+#include "entrypoints/cli/compute.h"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <utility>
+
+namespace wde::cli {
+namespace {
+
+// Everything of a run that a signal may still need, released in the reverse order.
+struct Opened {
+  std::unique_ptr<InputReader> input;
+  std::unique_ptr<Output> output;
+  std::unique_ptr<Engine> engine;
+};
+
+void exit_between_lines(SignalWatch& signals, Output& output, Console& console) {
+  signals.on_signal([&output, &console](int signal) {
+    output.stop_after_current_write(std::chrono::milliseconds(200));
+    console.clear();
+    ::_exit(128 + signal);
+  });
+}
+
+Status run_stream(Opened& opened, const ComputeFlags& flags, const MakeSink& make_sink,
+                  Console& console) {
+  Result<std::unique_ptr<Sink>> sink = make_sink(*opened.output, opened.engine->info());
+  if (!sink.ok()) return sink.status();
+  StreamTotals totals;
+  Status status;
+  {
+    Progress progress(console, !opened.output->is_terminal(), opened.input->total_bytes());
+    status = stream(*opened.engine, *opened.input, flags.request, **sink, progress, &totals);
+  }
+  if (totals.truncated > 0) {
+    console.say(fmt::format("{} of {} inputs were longer than {} tokens and were truncated",
+                            totals.truncated, totals.documents, opened.engine->info().max_length));
+  }
+  return status;
+}
+
+}  // namespace
+
+int compute(Context& context, const ComputeFlags& flags, const MakeSink& make_sink) {
+  using entrypoints::Phase;
+  Opened opened;
+  // What is wrong with the command line is said before a model is downloaded.
+  if (Status named = check_model_named(flags.engine); !named.ok()) {
+    return report(context.console, named, Phase::kRequest);
+  }
+  Result<std::unique_ptr<InputReader>> input = InputReader::open(flags.input, context.console);
+  if (!input.ok()) return report(context.console, input.status(), Phase::kRequest);
+  opened.input = std::move(input).value();
+  Result<std::unique_ptr<Output>> output = Output::open(flags.output);
+  if (!output.ok()) return report(context.console, output.status(), Phase::kRequest);
+  opened.output = std::move(output).value();
+  Result<std::unique_ptr<Engine>> engine = load_engine(flags.engine, context.console);
+  if (!engine.ok()) return report(context.console, engine.status(), Phase::kLoad);
+  opened.engine = std::move(engine).value();
+  exit_between_lines(context.signals, *opened.output, context.console);
+  const Status status = run_stream(opened, flags, make_sink, context.console);
+  context.signals.on_signal(nullptr);
+  return report(context.console, status, Phase::kRequest);
+}
+
+}  // namespace wde::cli

@@ -1,0 +1,109 @@
+// wde info: what would be loaded, by which modules, and the memory it would take. Loads nothing.
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <boost/json/serialize.hpp>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/json.h"
+#include "entrypoints/cli/command.h"
+#include "entrypoints/cli/options.h"
+#include "entrypoints/cli/progress.h"
+
+namespace wde::cli {
+namespace {
+
+std::string megabytes(size_t bytes) {
+  return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
+}
+
+std::string info_table(const ModelInfo& info) {
+  std::vector<std::string> tasks;
+  for (const Task task : info.tasks) tasks.emplace_back(task_name(task));
+  std::vector<std::pair<std::string, std::string>> rows = {
+      {"model", info.model},
+      {"path", info.path},
+      {"revision", info.revision.empty() ? "-" : info.revision},
+      {"architecture", info.architecture},
+      {"tasks", fmt::format("{}", fmt::join(tasks, ", "))},
+      {"dtype", info.dtype},
+      {"device", info.device},
+      {"pooling", info.pooling.empty() ? "-" : info.pooling},
+      {"normalize", info.normalize ? "yes" : "no"},
+      {"hidden size", fmt::format("{}", info.hidden_size)},
+      {"embedding size", fmt::format("{}", info.embedding_size)},
+      {"length limit", fmt::format("{} tokens", info.max_length)},
+      {"batch limit",
+       fmt::format("{} tokens, {} inputs", info.max_batch_tokens, info.max_batch_requests)},
+      {"prompts",
+       info.prompt_names.empty() ? "-" : fmt::format("{}", fmt::join(info.prompt_names, ", "))},
+      {"weights", megabytes(info.weight_bytes)},
+      {"workspace", megabytes(info.workspace_bytes)},
+      {"memory allowed", megabytes(info.memory_limit_bytes)},
+  };
+  std::string text;
+  for (const auto& [name, value] : rows) text += fmt::format("{:<16}{}\n", name, value);
+  text += "modules\n";
+  for (const ChosenModule& module : info.modules)
+    text += fmt::format("  {:<22}{}\n", module.slot, module.name);
+  return text;
+}
+
+std::string info_json(const ModelInfo& info) {
+  json::array tasks, prompts;
+  for (const Task task : info.tasks) tasks.emplace_back(task_name(task));
+  for (const std::string& prompt : info.prompt_names) prompts.emplace_back(prompt);
+  json::object modules;
+  for (const ChosenModule& module : info.modules) modules[module.slot] = module.name;
+  const json::object all = {{"model", info.model},
+                            {"path", info.path},
+                            {"revision", info.revision},
+                            {"architecture", info.architecture},
+                            {"tasks", tasks},
+                            {"dtype", info.dtype},
+                            {"device", info.device},
+                            {"pooling", info.pooling},
+                            {"normalize", info.normalize},
+                            {"hidden_size", info.hidden_size},
+                            {"embedding_size", info.embedding_size},
+                            {"max_length", info.max_length},
+                            {"max_batch_tokens", info.max_batch_tokens},
+                            {"max_batch_requests", info.max_batch_requests},
+                            {"prompt_names", prompts},
+                            {"weight_bytes", info.weight_bytes},
+                            {"workspace_bytes", info.workspace_bytes},
+                            {"memory_limit_bytes", info.memory_limit_bytes},
+                            {"modules", modules}};
+  return boost::json::serialize(all) + "\n";
+}
+
+int run_info(Context& context, EngineOptions& options, bool as_json) {
+  using entrypoints::Phase;
+  if (Status named = check_model_named(options); !named.ok()) {
+    return report(context.console, named, Phase::kRequest);
+  }
+  options.download_progress = download_progress(context.console);
+  const Result<ModelInfo> info = Engine::plan(options);
+  context.console.clear();
+  if (!info.ok()) return report(context.console, info.status(), Phase::kLoad);
+  return print(context.console, as_json ? info_json(*info) : info_table(*info));
+}
+
+}  // namespace
+
+Run define_info(CLI::App& app) {
+  struct InfoFlags {
+    EngineOptions engine;
+    bool json = false;
+  };
+  auto flags = std::make_shared<InfoFlags>();
+  app.footer("Examples:\n  wde info -m MODEL\n  wde info -m MODEL --dtype bf16 --json");
+  add_engine_flags(app, flags->engine);
+  app.add_flag("--json", flags->json, "one JSON object instead of a table");
+  return [flags](Context& context) { return run_info(context, flags->engine, flags->json); };
+}
+
+}  // namespace wde::cli

@@ -1,0 +1,45 @@
+// Timing an engine from outside: a closed loop with a fixed number of requests under way, and the
+// check that two engines answer alike. Blocking; used by one thread.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "wde/engine.h"
+
+namespace wde::cli {
+
+struct Sample {
+  double documents_per_s = 0;
+  double tokens_per_s = 0;
+  double latency_p50_ms = 0;  // from submit() to the answer, of each request
+  double latency_p99_ms = 0;
+};
+
+struct Spread {
+  double min = 0;
+  double median = 0;
+  double max = 0;
+};
+
+// The q-quantile (0 … 1) by the nearest rank; `values` must not be empty.
+double quantile(std::vector<double> values, double q);
+Spread spread(const std::vector<double>& values);
+
+// Embeds `requests` texts, going round in `texts`, with `in_flight` of them under way from first to
+// last. Errors: of any request.
+Result<Sample> closed_loop(Engine& engine, std::span<const std::string> texts, size_t requests,
+                           size_t in_flight);
+
+// One embedding for each text.
+Result<std::vector<std::vector<float>>> embed_all(Engine& engine,
+                                                  std::span<const std::string> texts);
+// The largest difference of two components at the same place; 0 only for equal bits, infinity for
+// different shapes or a NaN in one of them.
+double largest_difference(const std::vector<std::vector<float>>& a,
+                          const std::vector<std::vector<float>>& b);
+
+}  // namespace wde::cli

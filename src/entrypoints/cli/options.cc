@@ -1,0 +1,106 @@
+#include "entrypoints/cli/options.h"
+
+#include <CLI/App.hpp>
+
+#include "entrypoints/cli/flag_values.h"
+
+namespace wde::cli {
+namespace {
+
+void add_text_flags(CLI::App& app, EngineOptions& options) {
+  app.add_option("--max-length", options.max_length, "lower the length limit to N tokens")
+      ->type_name("N");
+  add_parsed(app, "--truncate", options.over_long, parse_over_long, "{true,error}",
+             "over-long texts: cut them (true, the default) or refuse them (error)");
+  add_parsed(app, "--truncation-side", options.truncation_side, parse_truncation_side,
+             "{left,right}", "which end is cut; default right");
+  CLI::Option* prompt = app.add_option("--prompt,--default-prompt", options.prompt,
+                                       "put this text before every input");
+  app.add_option("--prompt-name,--default-prompt-name", options.prompt_name,
+                 "put the model's prompt of this name before every input")
+      ->excludes(prompt);
+}
+
+void add_compute_flags(CLI::App& app, EngineOptions& options) {
+  app.add_option("--workflow", options.workflow, "force a workflow (see: wde list)");
+  app.add_option("--dtype", options.dtype, "f32, bf16 or auto; default auto");
+  app.add_option("--device", options.device, "cpu or auto; default auto");
+  app.add_option("--isa", options.isa, "force an instruction set (see: wde list)");
+  app.add_option("--attention-backend", options.attention_backend, "force an attention backend");
+  app.add_option("--gemm-backend", options.gemm_backend, "force a GEMM backend");
+  app.add_option("--executor", options.executor, "simple or double_buffer");
+  app.add_option("--pooling", options.pooling, "mean, cls, max or last instead of the model's own");
+  add_switch(app, "--normalize", options.normalize,
+             "[=true|false] override the model's normalization");
+}
+
+void add_size_flags(CLI::App& app, EngineOptions& options) {
+  app.add_option("--max-batch-tokens", options.max_batch_tokens,
+                 "tokens in a batch; default 0: as suits the device");
+  app.add_option("--max-batch-requests", options.max_batch_requests,
+                 "inputs in a batch; default 512");
+  app.add_option("--max-queued-requests", options.max_queued_requests,
+                 "inputs that wait for a batch; default 4096");
+  app.add_option("--threads", options.threads, "CPU threads that compute; default: every core");
+  app.add_option("--request-threads,--tokenization-workers", options.request_threads,
+                 "threads that tokenize; default: as many as --threads");
+  app.add_option("--data-parallel", options.data_parallel,
+                 "workers that share the weights; default 1");
+  app.add_option("--memory-utilization", options.memory_utilization,
+                 "share of the memory that may be used; default 0.9");
+}
+
+}  // namespace
+
+std::optional<OverLong> parse_over_long(const std::string& text) {
+  if (text == "true" || text == "truncate") return OverLong::kTruncate;
+  if (text == "false" || text == "error") return OverLong::kError;
+  return std::nullopt;
+}
+
+std::optional<TruncationSide> parse_truncation_side(const std::string& text) {
+  if (text == "left" || text == "Left") return TruncationSide::kLeft;
+  if (text == "right" || text == "Right") return TruncationSide::kRight;
+  return std::nullopt;
+}
+
+CLI::Option* add_switch(CLI::App& app, const std::string& name, std::optional<bool>& value,
+                        const std::string& description) {
+  const auto is_bool = [](const std::string& text) {
+    return text == "true" || text == "false" ? std::string()
+                                             : "\"" + text + "\" is neither true nor false";
+  };
+  // CLI11 counts a flag: 1 for --name and --name=true, -1 for --name=false.
+  const auto assign = [&value](int64_t count) { value = count > 0; };
+  return app.add_flag_function(name, assign, description)
+      ->check(is_bool, "")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+}
+
+void add_model_flags(CLI::App& app, EngineOptions& options) {
+  app.add_option(
+      "-m,--model,--model-id", options.model,
+      "a folder, or a hub id that is in the Hugging Face cache or is downloaded into it");
+  app.add_option("--revision", options.revision, "branch, tag or commit of a hub id");
+}
+
+void add_engine_flags(CLI::App& app, EngineOptions& options) {
+  add_model_flags(app, options);
+  add_compute_flags(app, options);
+  add_text_flags(app, options);
+  add_size_flags(app, options);
+}
+
+void add_input_flags(CLI::App& app, InputOptions& options) {
+  app.add_option("input", options.path, "a file, each line of it an input; default \"-\", stdin")
+      ->type_name("FILE");
+  app.add_flag("--jsonl", options.jsonl,
+               R"(lines are JSON: a string, ["a","b"], or {"text":…,"text_pair":…})");
+}
+
+void add_output_flag(CLI::App& app, std::string& path) {
+  app.add_option("-o,--output", path, "write results to this file instead of stdout")
+      ->type_name("FILE");
+}
+
+}  // namespace wde::cli

@@ -1,0 +1,85 @@
+#include "entrypoints/cli/output.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace wde::cli {
+namespace {
+
+constexpr size_t kBufferBytes = 64 * 1024;
+
+}  // namespace
+
+Result<std::unique_ptr<Output>> Output::open(const std::string& path) {
+  if (path == "-") return std::make_unique<Output>(STDOUT_FILENO, "stdout", Ownership::kBorrowed);
+  const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (descriptor < 0) {
+    return invalid_argument_error("--output {}: can't be written: {}", path, std::strerror(errno));
+  }
+  return std::make_unique<Output>(descriptor, path, Ownership::kOwned);
+}
+
+Output::Output(int descriptor, std::string name, Ownership ownership)
+    : descriptor_(descriptor),
+      name_(std::move(name)),
+      ownership_(ownership),
+      begin_(::lseek(descriptor, 0, SEEK_CUR)) {}
+
+Output::~Output() {
+  if (ownership_ == Ownership::kOwned) ::close(descriptor_);
+}
+
+Status Output::write(std::string_view bytes) {
+  buffer_ += bytes;
+  return buffer_.size() < kBufferBytes ? Status() : flush();
+}
+
+Status Output::flush() {
+  if (buffer_.empty()) return {};
+  const Status written = write_through(buffer_);
+  buffer_.clear();
+  return written;
+}
+
+Status Output::write_through(std::string_view bytes) {
+  const std::lock_guard lock(writing_);
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return write_error();
+    bytes.remove_prefix(static_cast<size_t>(written));
+  }
+  return {};
+}
+
+bool Output::rewritable() const {
+  struct stat info {};
+  if (begin_ < 0 || ::fstat(descriptor_, &info) != 0 || !S_ISREG(info.st_mode)) return false;
+  // pwrite() appends whatever its offset says when the file was opened with O_APPEND.
+  return (::fcntl(descriptor_, F_GETFL) & O_APPEND) == 0;
+}
+
+Status Output::rewrite(uint64_t offset, std::string_view bytes) {
+  WDE_RETURN_IF_ERROR(flush());
+  const ssize_t written = ::pwrite(descriptor_, bytes.data(), bytes.size(),
+                                   static_cast<off_t>(static_cast<uint64_t>(begin_) + offset));
+  return written == static_cast<ssize_t>(bytes.size()) ? Status() : write_error();
+}
+
+bool Output::is_terminal() const { return ::isatty(descriptor_) == 1; }
+
+void Output::stop_after_current_write(std::chrono::milliseconds patience) {
+  // Never unlocked: a writer that comes later waits for the end of the process.
+  [[maybe_unused]] const bool locked = writing_.try_lock_for(patience);
+}
+
+Status Output::write_error() const {
+  return io_error("writing to {} failed: {}", name_, std::strerror(errno));
+}
+
+}  // namespace wde::cli

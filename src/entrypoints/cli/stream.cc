@@ -1,0 +1,83 @@
+#include "entrypoints/cli/stream.h"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+
+namespace wde::cli {
+namespace {
+
+constexpr size_t kAnswerBytes = size_t{256} << 20;
+
+std::string line_name(uint64_t line) { return fmt::format("line {}", line); }
+
+// The reading side, on a thread of its own. Errors are of the input alone: a request's go to its
+// place.
+Status submit_lines(Engine& engine, InputReader& input, const Request& prototype,
+                    const std::shared_ptr<OrderedAnswers>& answers) {
+  while (true) {
+    WDE_ASSIGN_OR_RETURN(std::optional<InputLine> line, input.next());
+    if (!line) return {};
+    const std::optional<uint64_t> ticket = answers->reserve(line->number, line->bytes);
+    if (!ticket) return {};
+    Request request = prototype;
+    request.input = std::move(line->input);
+    const Result<RequestId> accepted =
+        engine.submit_when_room(std::move(request), [answers, ticket](Result<Response> response) {
+          answers->answer(*ticket, std::move(response));
+        });
+    if (!accepted.ok()) answers->answer(*ticket, accepted.status());
+  }
+}
+
+// The writing side: until the last answer or the first error.
+Status write_answers(OrderedAnswers& answers, Sink& sink, Progress& progress,
+                     StreamTotals* totals) {
+  while (std::optional<OrderedAnswers::Answer> answer = answers.next()) {
+    if (!answer->response.ok())
+      return answer->response.status().with_context(line_name(answer->line));
+    const int tokens = answer->response->tokens;
+    ++totals->documents;
+    totals->tokens += static_cast<uint64_t>(tokens);
+    totals->truncated += answer->response->truncated ? 1 : 0;
+    WDE_RETURN_IF_ERROR(sink.write(std::move(answer->response).value()));
+    if (!answers.ready()) WDE_RETURN_IF_ERROR(sink.flush());
+    progress.add(tokens, answer->bytes + 1);
+  }
+  return {};
+}
+
+}  // namespace
+
+OrderedAnswers::Limits stream_limits(const ModelInfo& info, Task task) {
+  const auto at_least_one = [](int count) { return static_cast<size_t>(std::max(1, count)); };
+  const size_t row_bytes = at_least_one(info.hidden_size) * sizeof(float);
+  const size_t rows = task == Task::kHidden ? at_least_one(info.max_length) : 1;
+  // Two batches compute and wait, as many again are picked from.
+  const size_t wanted = 4 * at_least_one(info.max_batch_requests);
+  OrderedAnswers::Limits limits;
+  limits.questions =
+      std::clamp(kAnswerBytes / (row_bytes * rows), size_t{2}, std::max(wanted, size_t{2}));
+  return limits;
+}
+
+Status stream(Engine& engine, InputReader& input, const Request& request, Sink& sink,
+              Progress& progress, StreamTotals* totals) {
+  const auto answers = std::make_shared<OrderedAnswers>(stream_limits(engine.info(), request.task));
+  Status read;
+  std::thread reader([&] {
+    read = submit_lines(engine, input, request, answers);
+    answers->finish();
+  });
+  Status written = write_answers(*answers, sink, progress, totals);
+  answers->cancel();
+  input.stop();
+  reader.join();
+  const Status finished = sink.finish();
+  if (!written.ok()) return written;
+  return read.ok() ? finished : read;
+}
+
+}  // namespace wde::cli
