@@ -9,7 +9,9 @@
 //    steps and read their source in any of them;
 //  - two operations that touch the same bytes, one of them writing, must be ordered by an event, by
 //    their stream or through the host; if they are not, that is found from the order of enqueueing
-//    alone (vector clocks, as in FastTrack, Flanagan and Freund 2009), whatever the schedule;
+//    alone (vector clocks, as in FastTrack, Flanagan and Freund 2009), whatever the schedule. All
+//    host threads count as one, which knows that work is done once synchronize() returned or
+//    call_when_reached() called back;
 //  - its memory runs out, and copies and launches fail, where a test says so.
 // Everything that breaks a promise fails the error scope of the operation and is kept in
 // violations(). Thread-safe. It must not know what runs on it.
