@@ -25,7 +25,8 @@ struct GemmWeights {
   TensorView bias;    // f32 [n]; data null when the problem has no bias
 };
 
-// One packed matrix. Immutable after creation: any number of threads and workers may run it at once.
+// One packed matrix. Immutable after creation: any number of threads and workers may run it at
+// once.
 class Gemm {
  public:
   virtual ~Gemm() = default;
@@ -34,27 +35,31 @@ class Gemm {
   virtual std::string_view name() const = 0;
   // Bytes of device memory that the packed weights hold.
   virtual size_t weight_bytes() const = 0;
-  // Workspace that run() takes from the context's arena for m rows.
-  virtual size_t workspace_bytes(int64_t m) const = 0;
-  // y for any M >= 0. A row of y has the same bits whatever M, its place in x and the context's pool.
+  // Workspace, 64-byte aligned, that run() needs for m rows on `threads` CPU threads (the context's
+  // pool).
+  virtual size_t workspace_bytes(int64_t m, int threads) const = 0;
+  // y for any M >= 0; `workspace` may be null where workspace_bytes is 0. A row of y has the same
+  // bits whatever M, its place in x and the context's pool.
   virtual void run(OpContext& context, const GemmArgs& args, void* workspace) const = 0;
 };
 
 struct GemmBackend {
   std::string_view name;
-  // Empty when this backend can do the problem on the device with this op table, else the reason why not.
+  // Empty when this backend can do the problem on the device with this op table, else the reason
+  // why not.
   std::string (*refusal)(const GemmProblem& problem, const Device& device, const OpTable& ops);
   // Packs. Errors: kResourceExhausted (device memory), kInternal.
-  Result<std::unique_ptr<Gemm>> (*create)(const GemmProblem& problem, const GemmWeights& weights, Device& device,
-                                          const OpTable& ops);
+  Result<std::unique_ptr<Gemm>> (*create)(const GemmProblem& problem, const GemmWeights& weights,
+                                          Device& device, const OpTable& ops);
 };
 
 // Every backend, best first, "reference" last.
 std::span<const GemmBackend> gemm_backends();
 
-// Creates with the first backend that does not refuse, or with the one named by `forced` (may be empty).
-// Errors: kInvalidArgument for an unknown name, kUnsupported with each refusal's reason.
-Result<std::unique_ptr<Gemm>> create_gemm(const GemmProblem& problem, const GemmWeights& weights, Device& device,
-                                          const OpTable& ops, std::string_view forced = {});
+// Creates with the first backend that does not refuse, or with the one named by `forced` (may be
+// empty). Errors: kInvalidArgument for an unknown name, kUnsupported with each refusal's reason.
+Result<std::unique_ptr<Gemm>> create_gemm(const GemmProblem& problem, const GemmWeights& weights,
+                                          Device& device, const OpTable& ops,
+                                          std::string_view forced = {});
 
 }  // namespace wde::ops

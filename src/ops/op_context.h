@@ -1,5 +1,5 @@
-// What every op is given: where to enqueue, where to take workspace from, and how many CPU threads may
-// work on it.
+// What every op is given: where to enqueue, where to take workspace from, and how many CPU threads
+// may work on it.
 #pragma once
 
 #include "base/thread_pool.h"
@@ -15,8 +15,8 @@ struct OpContext {
   Stream& stream;
   const OpTable& ops;
   Arena& arena;
-  // CPU only: threads that one op may split over. Null means the calling thread alone (a shard that has
-  // a core of its own). Results do not depend on it.
+  // CPU only: threads that one op may split over. Null means the calling thread alone (a shard that
+  // has a core of its own). Results do not depend on it.
   ThreadPool* pool = nullptr;
   // A dry run that only measures workspace: allocate as in earnest, compute nothing.
   bool measuring = false;

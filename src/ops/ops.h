@@ -1,8 +1,9 @@
-// The contract of every memory-bound op. Each has one argument struct, a reference implementation in
-// ref/ (plain loops, fp64 accumulation where it sums), and a kernel in cpu/ per instruction set. All views
-// are in the stream's device memory; activations are ragged [T, C] in the model's dtype (f32 or bf16),
-// parameters (norm weights, biases) are f32. Outputs must not alias inputs unless said. Every op computes a row
-// (or a sequence) in a fixed order from that row (sequence) alone: results are batch-invariant.
+// The contract of every memory-bound op. Each has one argument struct, a reference implementation
+// in ref/ (plain loops, fp64 accumulation where it sums), and a kernel in cpu/ per instruction set.
+// All views are in the stream's device memory; activations are ragged [T, C] in the model's dtype
+// (f32 or bf16), parameters (norm weights, biases) are f32. Outputs must not alias inputs unless
+// said. Every op computes a row (or a sequence) in a fixed order from that row (sequence) alone:
+// results are batch-invariant.
 #pragma once
 
 #include <span>
@@ -26,8 +27,8 @@ struct EmbeddingSumArgs {
   TensorView out;             // [T, C], f32 or bf16
 };
 
-// out = (z - mean(z)) / sqrt(var(z) + epsilon) * weight + bias with z = x + residual, moments in f32 over
-// the last axis (Ba et al. 2016). `out` may be x or residual.
+// out = (z - mean(z)) / sqrt(var(z) + epsilon) * weight + bias with z = x + residual, moments in
+// f32 over the last axis (Ba et al. 2016). `out` may be x or residual.
 struct LayerNormArgs {
   TensorView x;         // [T, C], f32 or bf16
   TensorView residual;  // [T, C] of x's dtype; data null for none
@@ -39,14 +40,16 @@ struct LayerNormArgs {
 
 enum class Activation { kNone, kGeluErf, kGeluTanh, kRelu, kSilu, kTanh, kSigmoid };
 
-// "gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "swish", "tanh", … as config.json spells them,
-// and torch's class names as sentence-transformers' Dense does ("torch.nn.modules.activation.Tanh",
-// "…linear.Identity"). Errors: kUnsupported naming the activation and the known ones.
+// "gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "swish", "tanh", … as config.json spells
+// them, and torch's class names as sentence-transformers' Dense does
+// ("torch.nn.modules.activation.Tanh", "…linear.Identity"). Errors: kUnsupported naming the
+// activation and the known ones.
 Result<Activation> parse_activation(std::string_view name);
 std::string_view activation_name(Activation activation);
 
 enum class Pooling { kMean, kCls, kMax, kLast, kMeanSqrtLen, kWeightedMean };
-// "mean", "cls", "max", "last" ("lasttoken"), "mean_sqrt_len", "weightedmean". Errors: kInvalidArgument.
+// "mean", "cls", "max", "last" ("lasttoken"), "mean_sqrt_len", "weightedmean". Errors:
+// kInvalidArgument.
 Result<Pooling> parse_pooling(std::string_view name);
 std::string_view pooling_name(Pooling pooling);
 
@@ -72,7 +75,8 @@ struct ConvertArgs {
   TensorView out;  // [T, C]
 };
 
-// y = activation(x · weightᵀ + bias) (+ residual), accumulated in f32, weights packed: see ops/gemm.h.
+// y = activation(x · weightᵀ + bias) (+ residual), accumulated in f32, weights packed: see
+// ops/gemm.h.
 struct GemmArgs {
   TensorView x;         // [M, K] of the problem's dtype
   TensorView residual;  // [M, N] of y's dtype, added after the activation; data null for none
@@ -91,7 +95,8 @@ struct OpTable {
   void (*convert)(OpContext&, const ConvertArgs&);
 };
 
-// What layers and heads call: shape checks (WDE_CHECK), nothing when measuring, else the table's op.
+// What layers and heads call: shape checks (WDE_CHECK), nothing when measuring, else the table's
+// op.
 void embedding_sum(OpContext& context, const EmbeddingSumArgs& args);
 void layer_norm(OpContext& context, const LayerNormArgs& args);
 void pooling(OpContext& context, const PoolingArgs& args);

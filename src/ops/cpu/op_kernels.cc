@@ -1,0 +1,321 @@
+// The memory-bound ops, compiled once per instruction set. Every row (or sequence) is computed by
+// one thread in an order that only its own length decides.
+#include <algorithm>
+#include <cmath>
+
+#include "base/dtype.h"
+#include "ops/cpu/highway_targets.h"
+#include "ops/cpu/op_tables.h"
+#include "ops/parallel.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/cpu/op_kernels.cc"
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+#include "ops/cpu/vector_math-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace wde::ops {
+namespace HWY_NAMESPACE {
+namespace {
+
+using D = hn::ScalableTag<float>;
+using V = hn::Vec<D>;
+constexpr int64_t kLanes = HWY_LANES(float);
+// Rows that one thread takes at a time: enough to be worth waking it.
+constexpr int64_t kBlockRows = 32;
+
+template <class T>
+const T* row_of(const TensorView& view, int64_t row) {
+  return view.as<const T>() + row * view.row_stride;
+}
+
+template <class T>
+T* mutable_row_of(const TensorView& view, int64_t row) {
+  return view.as<T>() + row * view.row_stride;
+}
+
+// `count` lanes, which is kLanes but at the end of a row.
+template <class T>
+HWY_INLINE V load(const T* from, int64_t count) {
+  const D d;
+  return count == kLanes ? LoadF32(d, from) : LoadF32N(d, from, static_cast<size_t>(count));
+}
+
+template <class T>
+HWY_INLINE void store(V v, T* to, int64_t count) {
+  const D d;
+  if (count == kLanes) return StoreF32(v, d, to);
+  StoreF32N(v, d, to, static_cast<size_t>(count));
+}
+
+// The sum over [0, columns) of value(begin, count), whose lanes from `count` on are zero.
+template <class Value>
+HWY_INLINE float sum_columns(int64_t columns, const Value& value) {
+  const D d;
+  V even = hn::Zero(d);
+  V odd = hn::Zero(d);
+  int64_t c = 0;
+  for (; c + 2 * kLanes <= columns; c += 2 * kLanes) {
+    even = hn::Add(even, value(c, kLanes));
+    odd = hn::Add(odd, value(c + kLanes, kLanes));
+  }
+  for (; c < columns; c += kLanes) even = hn::Add(even, value(c, std::min(kLanes, columns - c)));
+  return SumLanes(d, hn::Add(even, odd));
+}
+
+// ------------------------------------------------------------------ layer_norm
+
+template <class T>
+void layer_norm_row(const LayerNormArgs& args, int64_t row) {
+  const D d;
+  const int64_t columns = args.x.shape[1];
+  const T* x = row_of<T>(args.x, row);
+  const T* residual = args.residual.data == nullptr ? nullptr : row_of<T>(args.residual, row);
+  const auto input = [&](int64_t c, int64_t count) HWY_ATTR {
+    const V v = load(x + c, count);
+    return residual == nullptr ? v : hn::Add(v, load(residual + c, count));
+  };
+  const auto n = static_cast<float>(columns);
+  const float mean = sum_columns(columns, input) / n;
+  const V means = hn::Set(d, mean);
+  const float variance =
+      sum_columns(columns,
+                  [&](int64_t c, int64_t count) HWY_ATTR {
+                    const V centered = hn::Sub(input(c, count), means);
+                    const V square = hn::Mul(centered, centered);
+                    return count == kLanes ? square
+                                           : hn::IfThenElseZero(
+                                                 hn::FirstN(d, static_cast<size_t>(count)), square);
+                  }) /
+      n;
+  const V scale = hn::Set(d, 1.0f / std::sqrt(variance + args.epsilon));
+  const float* weight = args.weight.as<const float>();
+  const float* bias = args.bias.as<const float>();
+  T* out = mutable_row_of<T>(args.out, row);
+  for (int64_t c = 0; c < columns; c += kLanes) {
+    const int64_t count = std::min(kLanes, columns - c);
+    const V normal = hn::Mul(hn::Sub(input(c, count), means), scale);
+    const V shift = bias == nullptr ? hn::Zero(d) : load(bias + c, count);
+    store(hn::MulAdd(normal, load(weight + c, count), shift), out + c, count);
+  }
+}
+
+void layer_norm(OpContext& context, const LayerNormArgs& args) {
+  parallel_rows(context.pool, args.x.rows(), kBlockRows, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      if (args.x.dtype == DType::kBF16)
+        layer_norm_row<bf16>(args, row);
+      else
+        layer_norm_row<float>(args, row);
+    }
+  });
+}
+
+// ------------------------------------------------------------------ embedding_sum
+
+// out (+)= one row of a table, in f32 or bf16.
+HWY_INLINE V load_row(const TensorView& table, int64_t row, int64_t c, int64_t count) {
+  return table.dtype == DType::kBF16 ? load(row_of<bf16>(table, row) + c, count)
+                                     : load(row_of<float>(table, row) + c, count);
+}
+
+void embedding_row(const EmbeddingSumArgs& args, int64_t t) {
+  const int64_t columns = args.out.shape[1];
+  const int32_t id = args.ids.as<const int32_t>()[t];
+  const bool has_position = args.position_table.data != nullptr;
+  const bool has_type = args.type_table.data != nullptr;
+  const int32_t position = has_position ? args.positions.as<const int32_t>()[t] : 0;
+  const int32_t type = has_type ? args.type_ids.as<const int32_t>()[t] : 0;
+  for (int64_t c = 0; c < columns; c += kLanes) {
+    const int64_t count = std::min(kLanes, columns - c);
+    V sum = load_row(args.word_table, id, c, count);
+    if (has_position) sum = hn::Add(sum, load_row(args.position_table, position, c, count));
+    if (has_type) sum = hn::Add(sum, load_row(args.type_table, type, c, count));
+    if (args.out.dtype == DType::kBF16)
+      store(sum, mutable_row_of<bf16>(args.out, t) + c, count);
+    else
+      store(sum, mutable_row_of<float>(args.out, t) + c, count);
+  }
+}
+
+void embedding_sum(OpContext& context, const EmbeddingSumArgs& args) {
+  parallel_rows(context.pool, args.out.rows(), kBlockRows, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) embedding_row(args, t);
+  });
+}
+
+// ------------------------------------------------------------------ pooling
+
+struct PooledTokens {
+  int64_t start;  // of the sequence
+  int64_t begin;
+  int64_t end;
+};
+
+template <class T>
+V pool_columns(const PoolingArgs& args, const PooledTokens& tokens, int64_t c, int64_t count) {
+  const D d;
+  const auto token = [&](int64_t t) HWY_ATTR { return load(row_of<T>(args.hidden, t) + c, count); };
+  if (args.pooling == Pooling::kCls) return token(tokens.begin);
+  if (args.pooling == Pooling::kLast) return token(tokens.end - 1);
+  V pooled = token(tokens.begin);
+  if (args.pooling == Pooling::kMax) {
+    for (int64_t t = tokens.begin + 1; t < tokens.end; ++t) {
+      const V v = token(t);
+      // Also where v is NaN, so that one does not hide.
+      pooled = hn::IfThenElse(hn::Le(v, pooled), pooled, v);
+    }
+    return pooled;
+  }
+  if (args.pooling == Pooling::kWeightedMean) {
+    float weight = static_cast<float>(tokens.begin - tokens.start + 1);
+    pooled = hn::Mul(pooled, hn::Set(d, weight));
+    for (int64_t t = tokens.begin + 1; t < tokens.end; ++t) {
+      weight += 1.0f;
+      pooled = hn::MulAdd(token(t), hn::Set(d, weight), pooled);
+    }
+    return pooled;
+  }
+  for (int64_t t = tokens.begin + 1; t < tokens.end; ++t) pooled = hn::Add(pooled, token(t));
+  return pooled;
+}
+
+// What the sum over the tokens is divided by.
+double divisor(Pooling pooling, const PooledTokens& tokens) {
+  const auto count = static_cast<double>(tokens.end - tokens.begin);
+  const auto first = static_cast<double>(tokens.begin - tokens.start + 1);
+  const auto last = static_cast<double>(tokens.end - tokens.start);
+  switch (pooling) {
+    case Pooling::kMean:
+      return count;
+    case Pooling::kMeanSqrtLen:
+      return std::sqrt(count);
+    case Pooling::kWeightedMean:
+      return (first + last) * count / 2.0;
+    default:
+      return 1.0;
+  }
+}
+
+void pool_sequence(const PoolingArgs& args, int64_t b) {
+  const D d;
+  const int32_t* cu_seqlens = args.cu_seqlens.as<const int32_t>();
+  const int32_t skip = args.skip.data == nullptr ? 0 : args.skip.as<const int32_t>()[b];
+  const PooledTokens tokens = {cu_seqlens[b], cu_seqlens[b] + skip, cu_seqlens[b + 1]};
+  const V divisors = hn::Set(d, static_cast<float>(divisor(args.pooling, tokens)));
+  const int64_t columns = args.out.shape[1];
+  float* out = mutable_row_of<float>(args.out, b);
+  for (int64_t c = 0; c < columns; c += kLanes) {
+    const int64_t count = std::min(kLanes, columns - c);
+    const V pooled = args.hidden.dtype == DType::kBF16
+                         ? pool_columns<bf16>(args, tokens, c, count)
+                         : pool_columns<float>(args, tokens, c, count);
+    store(hn::Div(pooled, divisors), out + c, count);
+  }
+}
+
+void pooling(OpContext& context, const PoolingArgs& args) {
+  parallel_rows(context.pool, args.out.rows(), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t b = begin; b < end; ++b) pool_sequence(args, b);
+  });
+}
+
+// ------------------------------------------------------------------ l2_normalize, convert
+
+void l2_normalize_row(const L2NormalizeArgs& args, int64_t row) {
+  const D d;
+  const int64_t columns = args.x.shape[1];
+  const float* x = row_of<float>(args.x, row);
+  const float sum = sum_columns(columns, [&](int64_t c, int64_t count) HWY_ATTR {
+    const V v = load(x + c, count);
+    return hn::Mul(v, v);
+  });
+  const V norm = hn::Set(d, std::max(std::sqrt(sum), 1e-12f));
+  float* out = mutable_row_of<float>(args.out, row);
+  for (int64_t c = 0; c < columns; c += kLanes) {
+    const int64_t count = std::min(kLanes, columns - c);
+    store(hn::Div(load(x + c, count), norm), out + c, count);
+  }
+}
+
+void l2_normalize(OpContext& context, const L2NormalizeArgs& args) {
+  parallel_rows(context.pool, args.x.rows(), kBlockRows, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) l2_normalize_row(args, row);
+  });
+}
+
+template <class From, class To>
+void convert_row(const ConvertArgs& args, int64_t row) {
+  const int64_t columns = args.x.shape[1];
+  const From* from = row_of<From>(args.x, row);
+  To* to = mutable_row_of<To>(args.out, row);
+  for (int64_t c = 0; c < columns; c += kLanes) {
+    const int64_t count = std::min(kLanes, columns - c);
+    store(load(from + c, count), to + c, count);
+  }
+}
+
+// f16 is storage only: a plain loop serves it.
+void convert_any_row(const ConvertArgs& args, int64_t row) {
+  const DType from = args.x.dtype;
+  const DType to = args.out.dtype;
+  if (from == DType::kF32 && to == DType::kBF16) return convert_row<float, bf16>(args, row);
+  if (from == DType::kBF16 && to == DType::kF32) return convert_row<bf16, float>(args, row);
+  const auto from_stride = args.x.row_stride * static_cast<int64_t>(dtype_size_bytes(from));
+  const auto to_stride = args.out.row_stride * static_cast<int64_t>(dtype_size_bytes(to));
+  convert_elements(args.x.as<const std::byte>() + row * from_stride, from,
+                   args.out.as<std::byte>() + row * to_stride, to,
+                   static_cast<size_t>(args.x.shape[1]));
+}
+
+void convert(OpContext& context, const ConvertArgs& args) {
+  parallel_rows(context.pool, args.x.rows(), kBlockRows, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) convert_any_row(args, row);
+  });
+}
+
+constexpr std::string_view isa_name() {
+#if HWY_TARGET == HWY_AVX3
+  return "avx512";
+#elif HWY_TARGET == HWY_AVX2
+  return "avx2";
+#else
+  return "portable";
+#endif
+}
+
+}  // namespace
+
+const OpTable& table() {
+  static constexpr OpTable kTable = {
+      .name = isa_name(),
+      .device_kind = "cpu",
+      .embedding_sum = embedding_sum,
+      .layer_norm = layer_norm,
+      .pooling = pooling,
+      .l2_normalize = l2_normalize,
+      .convert = convert,
+  };
+  return kTable;
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace wde::ops
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace wde::ops {
+
+const OpTable* cpu_op_table(std::string_view isa) {
+#if HWY_TARGETS & HWY_AVX3
+  if (isa == "avx512") return &N_AVX3::table();
+#endif
+#if HWY_TARGETS & HWY_AVX2
+  if (isa == "avx2") return &N_AVX2::table();
+#endif
+  return isa == "portable" ? &WDE_HWY_PORTABLE::table() : nullptr;
+}
+
+}  // namespace wde::ops
+#endif

@@ -1,0 +1,103 @@
+#include "ops/ops.h"
+
+#include "base/status.h"
+#include "ops/gemm.h"
+#include "ops/parallel.h"
+
+namespace wde::ops {
+namespace {
+
+bool is_float(DType dtype) { return dtype == DType::kF32 || dtype == DType::kBF16; }
+
+bool is_matrix(const TensorView& view, int64_t rows, int64_t columns) {
+  return view.shape == Shape({rows, columns});
+}
+
+bool is_vector(const TensorView& view, DType dtype, int64_t elements) {
+  return view.dtype == dtype && view.shape == Shape({elements});
+}
+
+// A parameter that may be absent.
+bool is_vector_or_null(const TensorView& view, DType dtype, int64_t elements) {
+  return view.data == nullptr || is_vector(view, dtype, elements);
+}
+
+void check_table(const TensorView& table, int64_t columns) {
+  WDE_CHECK(is_float(table.dtype) && table.shape.rank() == 2 && table.shape[1] == columns);
+}
+
+}  // namespace
+
+void embedding_sum(OpContext& context, const EmbeddingSumArgs& args) {
+  WDE_CHECK(args.out.shape.rank() == 2 && is_float(args.out.dtype));
+  const int64_t tokens = args.out.shape[0];
+  const int64_t columns = args.out.shape[1];
+  WDE_CHECK(is_vector(args.ids, DType::kI32, tokens));
+  check_table(args.word_table, columns);
+  if (args.position_table.data != nullptr) {
+    WDE_CHECK(is_vector(args.positions, DType::kI32, tokens));
+    check_table(args.position_table, columns);
+  }
+  WDE_CHECK((args.type_ids.data == nullptr) == (args.type_table.data == nullptr));
+  if (args.type_table.data != nullptr) {
+    WDE_CHECK(is_vector(args.type_ids, DType::kI32, tokens));
+    check_table(args.type_table, columns);
+  }
+  if (!context.measuring && tokens > 0) context.ops.embedding_sum(context, args);
+}
+
+void layer_norm(OpContext& context, const LayerNormArgs& args) {
+  WDE_CHECK(args.x.shape.rank() == 2 && is_float(args.x.dtype));
+  const int64_t columns = args.x.shape[1];
+  WDE_CHECK(columns > 0);
+  if (args.residual.data != nullptr) {
+    WDE_CHECK(args.residual.shape == args.x.shape && args.residual.dtype == args.x.dtype);
+  }
+  WDE_CHECK(is_vector(args.weight, DType::kF32, columns));
+  WDE_CHECK(is_vector_or_null(args.bias, DType::kF32, columns));
+  WDE_CHECK(args.out.shape == args.x.shape && args.out.dtype == args.x.dtype);
+  if (!context.measuring && args.x.rows() > 0) context.ops.layer_norm(context, args);
+}
+
+void pooling(OpContext& context, const PoolingArgs& args) {
+  WDE_CHECK(args.hidden.shape.rank() == 2 && is_float(args.hidden.dtype));
+  WDE_CHECK(args.out.dtype == DType::kF32 && args.out.shape.rank() == 2);
+  const int64_t sequences = args.out.shape[0];
+  WDE_CHECK(args.out.shape[1] == args.hidden.shape[1]);
+  WDE_CHECK(is_vector(args.cu_seqlens, DType::kI32, sequences + 1));
+  WDE_CHECK(is_vector_or_null(args.skip, DType::kI32, sequences));
+  if (!context.measuring && sequences > 0) context.ops.pooling(context, args);
+}
+
+void l2_normalize(OpContext& context, const L2NormalizeArgs& args) {
+  WDE_CHECK(args.x.shape.rank() == 2 && args.x.dtype == DType::kF32);
+  WDE_CHECK(args.out.shape == args.x.shape && args.out.dtype == DType::kF32);
+  if (!context.measuring && args.x.rows() > 0) context.ops.l2_normalize(context, args);
+}
+
+void convert(OpContext& context, const ConvertArgs& args) {
+  WDE_CHECK(args.x.shape.rank() == 2 && args.out.shape == args.x.shape);
+  for (const TensorView* view : {&args.x, &args.out}) {
+    WDE_CHECK(is_float(view->dtype) || view->dtype == DType::kF16);
+  }
+  if (!context.measuring && args.x.rows() > 0) context.ops.convert(context, args);
+}
+
+void gemm(OpContext& context, const Gemm& gemm, const GemmArgs& args) {
+  const GemmProblem& problem = gemm.problem();
+  WDE_CHECK(args.x.shape.rank() == 2 && args.x.dtype == problem.dtype);
+  const int64_t rows = args.x.shape[0];
+  WDE_CHECK(args.x.shape[1] == problem.k);
+  WDE_CHECK(is_matrix(args.y, rows, problem.n) && args.y.dtype == problem.output_dtype);
+  if (args.residual.data != nullptr) {
+    WDE_CHECK(is_matrix(args.residual, rows, problem.n));
+    WDE_CHECK(args.residual.dtype == problem.output_dtype);
+  }
+  const Arena::Mark mark(context.arena);
+  const size_t bytes = gemm.workspace_bytes(rows, thread_count(context.pool));
+  const TensorView workspace =
+      context.arena.allocate(DType::kU8, Shape({static_cast<int64_t>(bytes)}));
+  if (!context.measuring && rows > 0) gemm.run(context, args, workspace.data);
+}
+
+}  // namespace wde::ops
