@@ -98,10 +98,9 @@ Result<Pipeline::Limits> Pipeline::limits(bool pair, const EncodeOptions& option
     return invalid_argument_error("a length of {} leaves no room for the {} special tokens",
                                   options.max_length, added);
   }
-  // The `tokenizers` package stops at max_length, special tokens not taken off; for pairs that
-  // decides which of two long sequences counts as the longer.
-  return Limits{static_cast<size_t>(options.max_length),
-                static_cast<size_t>(options.max_length - added)};
+  const auto tokens = static_cast<size_t>(options.max_length - added);
+  // A pair is cut by the full lengths of both.
+  return Limits{pair ? kUnlimited : tokens, tokens};
 }
 
 Result<Pipeline::Sequence> Pipeline::tokenize(std::string_view text, const Limits& limits,
@@ -188,18 +187,13 @@ void Pipeline::tokenize_words(const std::vector<Word>& words, const Limits& limi
                               Sequence& sequence) const {
   std::vector<Token>& tokens = sequence.tokens;
   size_t done = 0;
-  // A limit ends the work after a word of the model only, as in the `tokenizers` package.
-  const auto stop_after = [&](const Word& word) {
-    return word.added == nullptr && tokens.size() >= limits.words;
-  };
-  while (done < words.size()) {
+  while (done < words.size() && tokens.size() < limits.words) {
     const Word& word = side == Side::kRight ? words[done] : words[words.size() - 1 - done];
     ++done;
     const auto begin = static_cast<ptrdiff_t>(tokens.size());
     tokenize_word(word, sequence);
     // From the right all is gathered backwards and turned round at the end.
     if (side == Side::kLeft) std::reverse(tokens.begin() + begin, tokens.end());
-    if (stop_after(word)) break;
   }
   if (side == Side::kLeft) std::reverse(tokens.begin(), tokens.end());
   sequence.truncated = done < words.size();

@@ -49,7 +49,7 @@ class Pipeline final : public Tokenizer {
   };
   // What EncodeOptions comes to for one text or a pair.
   struct Limits {
-    size_t words = 0;   // tokens after which a sequence's words need no model
+    size_t words = 0;   // of one sequence, after which its other words need not be looked at
     size_t tokens = 0;  // of both sequences, special ones not counted
   };
 
