@@ -60,13 +60,6 @@ def dump(value):
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def text_seeds():
-    for index, line in enumerate((DATA / "corpus.txt").read_bytes().splitlines()[20:45:4]):
-        yield f"line{index}", line
-    yield "specials", b"[CLS] x[SEP]y [MASK] [UNK"
-    yield "broken", b"caf\xe9 \xf0\x9f\x91 \xed\xa0\x80 \x00\x01"
-
-
 def body_seeds():
     bodies = {
         "one": {"inputs": "a text"},
@@ -86,19 +79,10 @@ def body_seeds():
     yield "deep", b"[" * 80
 
 
-def config_seeds():
-    for name in ("mean_normalize", "gamma_beta", "prompt_excluded"):
-        yield name, (DATA / "models" / name / "config.json").read_bytes()
-    yield "modules", (DATA / "models/dense_tanh/modules.json").read_bytes()
-    yield "pooling", (DATA / "models/dense_tanh/1_Pooling/config.json").read_bytes()
-
-
 SEEDS = {
     "safetensors_fuzz": safetensors_seeds,
-    "config_fuzz": config_seeds,
     "json_body_fuzz": body_seeds,
     "tokenizer_json_fuzz": tokenizer_json_seeds,
-    "tokenizer_text_fuzz": text_seeds,
 }
 
 
