@@ -325,7 +325,7 @@ TEST_F(EmulatedDeviceTest, AWriteMustWaitForEarlierReaders) {
   stream->copy_to_host(host.data(), data.data(), 256);
   other->wait(*event);  // recorded before the read
   other->launch(increment(data.data(), 256));
-  EXPECT_THAT(device->violations(), SizeIs(1));
+  ASSERT_THAT(device->violations(), SizeIs(1));
   EXPECT_THAT(device->violations()[0].message(), HasSubstr("copy_to_host on stream 1"));
 }
 
