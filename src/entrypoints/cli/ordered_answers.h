@@ -38,6 +38,7 @@ class OrderedAnswers {
 
   // The next answer in order; blocks until it is there. nullopt at the end.
   std::optional<Answer> next();
+  const Limits& limits() const { return limits_; }
   // Would next() return at once.
   bool ready() const;
 

@@ -1,6 +1,7 @@
 #include "entrypoints/cli/stream.h"
 
 #include <algorithm>
+#include <deque>
 #include <memory>
 #include <string>
 #include <thread>
@@ -13,10 +14,18 @@ constexpr size_t kAnswerBytes = size_t{256} << 20;
 
 std::string line_name(uint64_t line) { return fmt::format("line {}", line); }
 
+// The latest requests, those that may still be under way.
+using RecentRequests = std::deque<RequestId>;
+
+void remember(RequestId id, size_t most, RecentRequests* recent) {
+  recent->push_back(id);
+  if (recent->size() > most) recent->pop_front();
+}
+
 // The reading side, on a thread of its own. Errors are of the input alone: a request's go to its
 // place.
 Status submit_lines(Engine& engine, InputReader& input, const Request& prototype,
-                    const std::shared_ptr<OrderedAnswers>& answers) {
+                    const std::shared_ptr<OrderedAnswers>& answers, RecentRequests* recent) {
   while (true) {
     WDE_ASSIGN_OR_RETURN(std::optional<InputLine> line, input.next());
     if (!line) return {};
@@ -28,6 +37,7 @@ Status submit_lines(Engine& engine, InputReader& input, const Request& prototype
         engine.submit_when_room(std::move(request), [answers, ticket](Result<Response> response) {
           answers->answer(*ticket, std::move(response));
         });
+    if (accepted.ok()) remember(*accepted, answers->limits().questions, recent);
     if (!accepted.ok()) answers->answer(*ticket, accepted.status());
   }
 }
@@ -67,14 +77,18 @@ Status stream(Engine& engine, InputReader& input, const Request& request, Sink& 
               Progress& progress, StreamTotals* totals) {
   const auto answers = std::make_shared<OrderedAnswers>(stream_limits(engine.info(), request.task));
   Status read;
+  RecentRequests recent;
   std::thread reader([&] {
-    read = submit_lines(engine, input, request, answers);
+    read = submit_lines(engine, input, request, answers, &recent);
     answers->finish();
   });
   Status written = write_answers(*answers, sink, progress, totals);
   answers->cancel();
   input.stop();
   reader.join();
+  // Nobody reads what is still to come: without this, the engine would compute it before it ends.
+  if (!written.ok())
+    std::for_each(recent.begin(), recent.end(), [&](RequestId id) { engine.cancel(id); });
   const Status finished = sink.finish();
   if (!written.ok()) return written;
   return read.ok() ? finished : read;

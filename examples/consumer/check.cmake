@@ -1,0 +1,23 @@
+# BUILD is installed into SCRATCH, CONSUMER is configured and built there against it, and run.
+function(run_or_fail)
+  execute_process(COMMAND ${ARGV} RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT result EQUAL 0)
+    message(FATAL_ERROR "${ARGV}\nended with ${result}:\n${output}")
+  endif()
+  set(output "${output}" PARENT_SCOPE)
+endfunction()
+
+file(REMOVE_RECURSE "${SCRATCH}")
+run_or_fail("${CMAKE_COMMAND}" --install "${BUILD}" --prefix "${SCRATCH}/prefix")
+run_or_fail("${CMAKE_COMMAND}" -G "${GENERATOR}" -S "${CONSUMER}" -B "${SCRATCH}/build"
+            "-DCMAKE_PREFIX_PATH=${SCRATCH}/prefix")
+run_or_fail("${CMAKE_COMMAND}" --build "${SCRATCH}/build")
+run_or_fail("${SCRATCH}/build/consumer")
+if(NOT output MATCHES "wde ${EXPECTED_VERSION}; loading /nonexistent/model: .*/nonexistent/model")
+  message(FATAL_ERROR "the consumer said: ${output}")
+endif()
+run_or_fail("${SCRATCH}/prefix/bin/wde" --version)
+if(NOT output MATCHES "wde ${EXPECTED_VERSION}")
+  message(FATAL_ERROR "the installed wde said: ${output}")
+endif()
+message(STATUS "${output}")

@@ -1,0 +1,270 @@
+// The command line as a user meets it: the real process on a tiny model.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/json/serialize.hpp>
+#include <csignal>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/json.h"
+#include "entrypoints/cli_process.h"
+#include "support/paths.h"
+
+namespace wde::cli {
+namespace {
+
+using test::Ended;
+using test::Process;
+using test::run_wde;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::StartsWith;
+
+const std::string kModel = wde::test::fixture("models/mean_normalize");
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  size_t begin = 0;
+  for (size_t end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
+    lines.push_back(text.substr(begin, end - begin));
+  }
+  return lines;
+}
+
+std::vector<float> numbers_of(const std::string& line) {
+  std::vector<float> numbers;
+  const auto parsed = json::parse(line);
+  if (!parsed.ok() || !parsed->is_array()) return numbers;
+  for (const json::value& number : parsed->as_array()) numbers.push_back(number.to_number<float>());
+  return numbers;
+}
+
+TEST(Binary, HelpAndVersionGoToStdout) {
+  const Ended help = run_wde({"--help"});
+  EXPECT_EQ(help.exit_code, 0);
+  for (const char* part :
+       {"embed", "hidden", "tokenize", "serve", "bench", "info", "list", "HF_HOME"}) {
+    EXPECT_THAT(help.out, HasSubstr(part));
+  }
+  EXPECT_THAT(run_wde({"--version"}).out, StartsWith("wde "));
+  for (const char* command : {"embed", "hidden", "tokenize", "serve", "bench", "info", "list"}) {
+    const Ended command_help = run_wde({command, "--help"});
+    EXPECT_EQ(command_help.exit_code, 0) << command;
+    EXPECT_THAT(command_help.out, HasSubstr("Examples:")) << command;
+    EXPECT_THAT(command_help.err, IsEmpty()) << command;
+  }
+}
+
+TEST(Binary, AWrongCommandLineSaysWhatWasMeant) {
+  const struct {
+    std::vector<std::string> arguments;
+    std::string said;
+  } cases[] = {
+      {{}, "no command is named"},
+      {{"embd"}, "did you mean embed?"},
+      {{"--frobnicate"}, "no flag --frobnicate"},
+      {{"embed", "--dimesnions", "3"}, "did you mean --dimensions?"},
+      {{"embed", "--modle=x"}, "did you mean --model?"},
+      {{"embed"}, "no model is named"},
+      {{"embed", "-m", kModel, "--max-length", "x"}, "--max-length"},
+      {{"embed", "-m", kModel, "/nonexistent/texts"}, "/nonexistent/texts"},
+      {{"embed", "-m", kModel, "--output-dtype", "int8", "--format", "f32"}, "--format f32"},
+      {{"embed", "-m", kModel, "-o", "/nonexistent/out"}, "/nonexistent/out"},
+      {{"embed", "-m", kModel, "--dimensions", "100000"}, "100000"},
+      {{"embed", "-m", kModel, "--prompt-name", "nosuchprompt"}, "nosuchprompt"},
+      {{"embed", "-m", kModel, "--attention-backend", "nosuchbackend"}, "nosuchbackend"},
+      {{"embed", "-m", kModel, "--workflow", "nosuchworkflow"}, "nosuchworkflow"},
+      {{"embed", "-m", kModel, "--executor", "nosuchexecutor"}, "nosuchexecutor"},
+      {{"embed", "-m", kModel, "--pooling", "nosuchpooling"}, "nosuchpooling"},
+      {{"embed", "-m", kModel, "--dtype", "f7"}, "f7"},
+      {{"serve"}, "no model is named"},
+      {{"serve", "-m", kModel, "--port", "70000"}, "--port"},
+      {{"info"}, "no model is named"},
+  };
+  for (const auto& wrong : cases) {
+    const Ended ended = run_wde(wrong.arguments);
+    EXPECT_EQ(ended.exit_code, 2) << wrong.said << "\n" << ended.err;
+    EXPECT_THAT(ended.err, HasSubstr(wrong.said));
+    EXPECT_THAT(ended.out, IsEmpty());
+  }
+}
+
+TEST(Binary, AModelThatCantBeLoadedIsAFailure) {
+  for (const char* command : {"embed", "hidden", "tokenize", "info"}) {
+    const Ended ended = run_wde({command, "-m", "/nonexistent/model"}, "a\n");
+    EXPECT_EQ(ended.exit_code, 1) << command;
+    EXPECT_THAT(ended.err, HasSubstr("/nonexistent/model"));
+    EXPECT_THAT(ended.out, IsEmpty());
+  }
+}
+
+TEST(Binary, EmbedGivesTheGoldenVectors) {
+  const auto golden = json::parse_file(wde::test::fixture("goldens/mean_normalize.json"));
+  ASSERT_TRUE(golden.ok()) << golden.status().message();
+  std::string input;
+  std::vector<const json::array*> expected;
+  for (const json::value& item : golden->as_object().at("cases").as_array()) {
+    const json::object& found = item.as_object();
+    if (!found.contains("text") || found.contains("options")) continue;
+    json::object line = {{"text", found.at("text")}};
+    if (found.contains("pair")) line["text_pair"] = found.at("pair");
+    if (found.contains("pair_base64")) continue;
+    input += boost::json::serialize(line) + "\n";
+    expected.push_back(&found.at("embedding").as_array());
+  }
+  ASSERT_GT(expected.size(), 5u);
+  const test::TemporaryFolder folder;
+  const Ended ended = run_wde({"embed", "-m", kModel, "--jsonl", folder.write("in", input)});
+  ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  const std::vector<std::string> lines = lines_of(ended.out);
+  ASSERT_EQ(lines.size(), expected.size());
+  for (size_t i = 0; i < lines.size(); ++i) {
+    const std::vector<float> numbers = numbers_of(lines[i]);
+    ASSERT_EQ(numbers.size(), expected[i]->size()) << i;
+    for (size_t c = 0; c < numbers.size(); ++c) {
+      EXPECT_NEAR(numbers[c], (*expected[i])[c].to_number<double>(), 2e-5) << i << ", " << c;
+    }
+  }
+}
+
+TEST(Binary, OneLineForEachLine) {
+  const Ended ended = run_wde({"embed", "-m", kModel}, "a\n\nb\xff\r\nlast");
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_EQ(lines_of(ended.out).size(), 4u);
+  EXPECT_THAT(ended.err, HasSubstr("line 3: invalid UTF-8"));
+  const Ended nothing = run_wde({"embed", "-m", kModel}, "");
+  EXPECT_EQ(nothing.exit_code, 0);
+  EXPECT_THAT(nothing.out, IsEmpty());
+}
+
+TEST(Binary, AMalformedLineEndsTheRunAfterTheLinesBeforeIt) {
+  const Ended ended =
+      run_wde({"embed", "-m", kModel, "--jsonl"}, "\"a\"\n[\"a\",\"b\"]\nnonsense\n\"c\"\n");
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_EQ(lines_of(ended.out).size(), 2u);
+  EXPECT_THAT(ended.err, HasSubstr("line 3"));
+  const Ended tokens = run_wde({"tokenize", "-m", kModel, "--jsonl"}, "\"a\"\nnonsense\n\"c\"\n");
+  EXPECT_EQ(tokens.exit_code, 2);
+  EXPECT_EQ(lines_of(tokens.out).size(), 1u);
+}
+
+TEST(Binary, OverLongTextsAreCountedOrRefused) {
+  std::string over_long;
+  for (int i = 0; i < 2000; ++i) over_long += "a ";
+  const Ended truncated = run_wde({"embed", "-m", kModel}, "a\n" + over_long + "\n");
+  EXPECT_EQ(truncated.exit_code, 0);
+  EXPECT_THAT(truncated.err, HasSubstr("1 of 2 inputs"));
+  const Ended refused =
+      run_wde({"embed", "-m", kModel, "--truncate=error"}, "a\n" + over_long + "\n");
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("line 2"));
+  EXPECT_EQ(lines_of(refused.out).size(), 1u);
+}
+
+TEST(Binary, HiddenHasARowForEachTokenOfTokenize) {
+  const Ended tokens = run_wde({"tokenize", "-m", kModel}, "a b c\n");
+  ASSERT_EQ(tokens.exit_code, 0) << tokens.err;
+  const Ended hidden = run_wde({"hidden", "-m", kModel}, "a b c\n");
+  ASSERT_EQ(hidden.exit_code, 0) << hidden.err;
+  const auto rows = json::parse(hidden.out);
+  ASSERT_TRUE(rows.ok());
+  EXPECT_EQ(rows->as_array().size(), numbers_of(tokens.out).size());
+}
+
+TEST(Binary, TokenizeDetailsNameEachToken) {
+  const Ended ended = run_wde({"tokenize", "-m", kModel, "--details"}, "a\n");
+  ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  const auto parsed = json::parse(ended.out);
+  ASSERT_TRUE(parsed.ok());
+  const json::array& tokens = parsed->as_array();
+  ASSERT_EQ(tokens.size(), 3u);
+  EXPECT_TRUE(tokens[0].as_object().at("special").as_bool());
+  EXPECT_TRUE(tokens[0].as_object().at("start").is_null());
+  EXPECT_EQ(tokens[1].as_object().at("start").as_int64(), 0);
+  EXPECT_EQ(tokens[1].as_object().at("end").as_int64(), 1);
+}
+
+TEST(Binary, AnswersALineBeforeTheNextComes) {
+  Process process({"embed", "-m", kModel});
+  process.put("one\n");
+  EXPECT_THAT(process.read_line(), StartsWith("["));
+  process.put("two\n");
+  EXPECT_THAT(process.read_line(), StartsWith("["));
+  process.close_input();
+  EXPECT_EQ(process.wait().exit_code, 0);
+}
+
+TEST(Binary, AClosedStdoutEndsTheRunAlthoughStdinStaysOpen) {
+  Process process({"embed", "-m", kModel});
+  process.put("one\n");
+  process.read_line();
+  process.close_output();
+  process.put("two\n");
+  const Ended ended = process.wait();
+  EXPECT_EQ(ended.exit_code, 1);
+  EXPECT_THAT(ended.err, HasSubstr("stdout"));
+}
+
+TEST(Binary, AFullDiskIsAFailure) {
+  const Ended ended = run_wde({"embed", "-m", kModel, "-o", "/dev/full"}, "a\n");
+  EXPECT_EQ(ended.exit_code, 1);
+  EXPECT_THAT(ended.err, HasSubstr("/dev/full"));
+}
+
+TEST(Binary, SignalsEndEmbedBetweenLines) {
+  for (const int signal : {SIGINT, SIGTERM}) {
+    Process process({"embed", "-m", kModel});
+    process.put("one\n");
+    process.read_line();
+    process.send(signal);
+    const Ended ended = process.wait();
+    EXPECT_EQ(ended.exit_code, 128 + signal);
+    EXPECT_THAT(ended.out, IsEmpty());
+  }
+}
+
+TEST(Binary, ServeEndsCleanlyOnSigterm) {
+  Process process({"serve", "-m", kModel, "--hostname", "127.0.0.1", "--port", "0"});
+  while (process.said().find("ready at http://127.0.0.1:") == std::string::npos) {
+    ASSERT_EQ(process.said().find("failed"), std::string::npos) << process.said();
+    std::this_thread::yield();
+  }
+  process.send(SIGTERM);
+  const Ended ended = process.wait();
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+}
+
+TEST(Binary, ListAndInfoSpeakJson) {
+  const auto list = json::parse(run_wde({"list", "--json"}).out);
+  ASSERT_TRUE(list.ok());
+  EXPECT_TRUE(list->as_object().contains("attention backends"));
+  EXPECT_TRUE(list->as_object().contains("executors"));
+  const Ended table = run_wde({"list"});
+  EXPECT_EQ(table.exit_code, 0);
+  EXPECT_THAT(table.out, HasSubstr("attention backends\n"));
+  const Ended info = run_wde({"info", "-m", kModel, "--json"});
+  ASSERT_EQ(info.exit_code, 0) << info.err;
+  const auto parsed = json::parse(info.out);
+  ASSERT_TRUE(parsed.ok());
+  EXPECT_EQ(parsed->as_object().at("architecture").as_string(), "BertModel");
+  EXPECT_EQ(run_wde({"info", "-m", kModel}).exit_code, 0);
+}
+
+TEST(Binary, BenchReportsEveryConfiguration) {
+  const test::TemporaryFolder folder;
+  const Ended ended =
+      run_wde({"bench", "-m", kModel, "--batch-sizes", "1,4", "--rounds", "1", "--seconds", "0.001",
+               "--json", folder.file("b.json"), "--svg", folder.file("b.svg")});
+  ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  const auto report = json::parse_file(folder.file("b.json"));
+  ASSERT_TRUE(report.ok());
+  const size_t rows = report->as_object().at("results").as_array().size();
+  EXPECT_GE(rows, 2u * 2u * 2u);
+  EXPECT_GE(lines_of(ended.out).size(), rows);
+  EXPECT_THAT(test::content_of(folder.file("b.svg")), StartsWith("<svg "));
+}
+
+}  // namespace
+}  // namespace wde::cli

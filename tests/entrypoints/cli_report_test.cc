@@ -1,0 +1,205 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "entrypoints/cli/bench_report.h"
+#include "entrypoints/cli/bench_texts.h"
+#include "entrypoints/cli/measure.h"
+#include "entrypoints/cli/progress.h"
+#include "entrypoints/cli/svg_plot.h"
+#include "entrypoints/cli/token_lines.h"
+#include "entrypoints/cli_fake_engine.h"
+#include "entrypoints/status_map.h"
+
+namespace wde::cli {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+TEST(StatusMap, EveryCodeHasItsRow) {
+  for (size_t i = 0; i < entrypoints::kStatusMappings.size(); ++i) {
+    EXPECT_EQ(static_cast<size_t>(entrypoints::kStatusMappings[i].code), i);
+  }
+  EXPECT_EQ(entrypoints::kStatusMappings.back().code, StatusCode::kInternal);
+}
+
+TEST(StatusMap, TellsAModelThatCantBeLoadedFromAWrongRequest) {
+  using entrypoints::exit_code;
+  using entrypoints::Phase;
+  EXPECT_EQ(exit_code(StatusCode::kNotFound, Phase::kLoad), 1);
+  EXPECT_EQ(exit_code(StatusCode::kUnsupported, Phase::kLoad), 1);
+  EXPECT_EQ(exit_code(StatusCode::kUnsupported, Phase::kRequest), 2);
+  EXPECT_EQ(exit_code(StatusCode::kInvalidArgument, Phase::kLoad), 2);
+  EXPECT_EQ(exit_code(StatusCode::kIoError, Phase::kRequest), 1);
+  EXPECT_EQ(exit_code(StatusCode::kOk, Phase::kRequest), 0);
+}
+
+TEST(Measure, QuantilesByNearestRank) {
+  EXPECT_EQ(quantile({3, 1, 2}, 0.5), 2);
+  EXPECT_EQ(quantile({3, 1, 2}, 0.99), 3);
+  EXPECT_EQ(quantile({3, 1, 2}, 0), 1);
+  EXPECT_EQ(quantile({7}, 0.5), 7);
+  const Spread found = spread({5, 1, 3});
+  EXPECT_EQ(found.min, 1);
+  EXPECT_EQ(found.median, 3);
+  EXPECT_EQ(found.max, 5);
+}
+
+TEST(Measure, DifferencesSeeBitsAndShapes) {
+  EXPECT_EQ(largest_difference({{1, 2}}, {{1, 2}}), 0);
+  EXPECT_EQ(largest_difference({{1, 2}, {3, 4}}, {{1, 2}, {3, 4.5f}}), 0.5);
+  EXPECT_GT(largest_difference({{0.0f}}, {{-0.0f}}), 0);
+  EXPECT_TRUE(std::isinf(largest_difference({{1}}, {{1, 2}})));
+  EXPECT_TRUE(std::isinf(largest_difference({{1}}, {})));
+  EXPECT_TRUE(std::isinf(largest_difference({{std::numeric_limits<float>::quiet_NaN()}}, {{1}})));
+}
+
+TEST(Measure, AClosedLoopKeepsItsBoundAndAnswersAll) {
+  test::FakeEngine engine;
+  const std::vector<std::string> texts = {"a", "bb", "ccc"};
+  const auto sample = closed_loop(engine, texts, 300, 4);
+  ASSERT_TRUE(sample.ok());
+  EXPECT_GT(sample->documents_per_s, 0);
+  EXPECT_NEAR(sample->tokens_per_s, 2 * sample->documents_per_s, 1e-6 * sample->tokens_per_s);
+  EXPECT_LE(sample->latency_p50_ms, sample->latency_p99_ms);
+  EXPECT_LE(engine.most_pending(), 4u);
+}
+
+TEST(Measure, AFailedRequestEndsTheLoop) {
+  test::FakeEngine engine;
+  for (const std::string text : {"fail", "refuse"}) {
+    const std::vector<std::string> texts = {"a", text};
+    EXPECT_FALSE(closed_loop(engine, texts, 100, 4).ok());
+    EXPECT_FALSE(embed_all(engine, texts).ok());
+  }
+}
+
+TEST(BenchTexts, AreManyLengthsTheSameEachTime) {
+  const auto texts = bench_texts();
+  EXPECT_EQ(texts.size(), 64u);
+  EXPECT_EQ(texts, bench_texts());
+  EXPECT_GT(texts[10].size(), 0u);
+  EXPECT_NE(texts[0].size(), texts[1].size());
+}
+
+TEST(AxisTicks, AreRoundAndCoverTheValues) {
+  EXPECT_THAT(axis_ticks(3, 97).values, ElementsAre(1, 2, 5, 10, 20, 50, 100));
+  EXPECT_TRUE(axis_ticks(3, 97).logarithmic);
+  EXPECT_THAT(axis_ticks(10, 47).values, ElementsAre(0, 10, 20, 30, 40, 50));
+  EXPECT_THAT(axis_ticks(90, 100).values, ElementsAre(90, 92, 94, 96, 98, 100));
+  EXPECT_FALSE(axis_ticks(90, 100).logarithmic);
+  for (const double value : {0.0, 1.0, 1e-9, 5e8}) {
+    const auto ticks = axis_ticks(value, value).values;
+    ASSERT_GE(ticks.size(), 2u) << value;
+    EXPECT_LE(ticks.front(), value);
+    EXPECT_GE(ticks.back(), value);
+    EXPECT_LT(ticks.front(), ticks.back());
+  }
+}
+
+// Every tag is closed in order, attributes are quoted, text is escaped.
+bool is_well_formed(const std::string& xml) {
+  std::vector<std::string> open;
+  size_t at = 0;
+  while ((at = xml.find('<', at)) != std::string::npos) {
+    const size_t end = xml.find('>', at);
+    if (end == std::string::npos) return false;
+    const std::string tag = xml.substr(at + 1, end - at - 1);
+    const std::string name =
+        tag.substr(tag[0] == '/' ? 1 : 0, tag.find_first_of(" /", 1) - (tag[0] == '/' ? 1 : 0));
+    if (std::count(tag.begin(), tag.end(), '"') % 2 != 0) return false;
+    if (tag[0] == '/') {
+      if (open.empty() || open.back() != tag.substr(1)) return false;
+      open.pop_back();
+    } else if (tag.back() != '/') {
+      open.push_back(name);
+    }
+    at = end;
+  }
+  return open.empty();
+}
+
+BenchReport small_report() {
+  BenchReport report{.version = "1",
+                     .commit = "c",
+                     .model = "a<b>&\"c\"",
+                     .architecture = "BertModel",
+                     .cpu = "cpu",
+                     .cores = 2,
+                     .threads = 2,
+                     .texts = 3,
+                     .rounds = 1};
+  for (const char* executor : {"simple", "double_buffer"}) {
+    for (const int batch : {1, 8}) {
+      const double rate = batch * 10.0;
+      report.rows.push_back({{"f32", "flash", executor},
+                             batch,
+                             64,
+                             {rate, rate, rate},
+                             {1, 2, 3},
+                             {4, 5, 6},
+                             {7, 8, 9}});
+    }
+  }
+  report.checks.push_back({{"f32", "naive", "simple"}, {"f32", "flash", "simple"}, 1e-7, 1e-5});
+  return report;
+}
+
+TEST(BenchReport, SvgIsWellFormedAndHoldsEverySeries) {
+  const std::string svg = bench_svg(small_report());
+  EXPECT_TRUE(is_well_formed(svg)) << svg;
+  EXPECT_THAT(svg, HasSubstr("a&lt;b&gt;&amp;&quot;c&quot;"));
+  EXPECT_THAT(svg, HasSubstr("flash, simple, f32"));
+  EXPECT_THAT(svg, HasSubstr("flash, double_buffer, f32"));
+  EXPECT_EQ(svg.find("nan"), std::string::npos);
+  EXPECT_TRUE(is_well_formed(plot_svg(Plot{})));
+  EXPECT_FALSE(is_well_formed("<svg><a></svg>"));
+}
+
+TEST(BenchReport, JsonHoldsEveryRow) {
+  const auto parsed = json::parse(bench_json(small_report()));
+  ASSERT_TRUE(parsed.ok());
+  const auto& rows = parsed->as_object().at("results").as_array();
+  ASSERT_EQ(rows.size(), 4u);
+  EXPECT_EQ(rows[3].as_object().at("executor").as_string(), "double_buffer");
+  EXPECT_EQ(rows[3].as_object().at("documents_per_s").as_object().at("median").as_double(), 80);
+}
+
+TEST(BenchReport, TableHasALineForEveryRow) {
+  const std::string table = bench_table(small_report());
+  EXPECT_THAT(table, HasSubstr("within 1e-07 of flash, simple, f32"));
+  EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 3 + 1 + 1 + 4);
+}
+
+TEST(ProgressText, SaysRatesAndWhatIsLeft) {
+  EXPECT_EQ(
+      progress_text(
+          {.documents = 100, .tokens = 50'000, .done_bytes = 25, .total_bytes = 100, .seconds = 2}),
+      "100 docs  50.0 docs/s  25.0k tokens/s  25%  ETA 0:06");
+  EXPECT_EQ(progress_text({.documents = 1, .tokens = 3, .seconds = 1}),
+            "1 docs  1.0 docs/s  3 tokens/s");
+  EXPECT_EQ(progress_text({}), "0 docs");
+  EXPECT_EQ(download_text("model.safetensors", 25'000'000, 100'000'000, 5e6),
+            "model.safetensors  25.0 MB of 100.0 MB  5.0 MB/s  25%  ETA 0:15");
+  EXPECT_EQ(download_text("x", 1'000'000, 0, 0), "x  1.0 MB  0.0 MB/s");
+  EXPECT_EQ(duration_text(3723), "1:02:03");
+  EXPECT_EQ(count_text(1'234'567), "1.2M");
+}
+
+TEST(TokenLines, IdsAndDetails) {
+  const std::vector<Token> tokens = {{101, "[CLS]", true, 0, 0}, {7592, "he\"llo", false, 0, 5}};
+  EXPECT_EQ(token_ids_line(tokens), "[101,7592]\n");
+  EXPECT_EQ(token_ids_line({}), "[]\n");
+  EXPECT_EQ(token_details_line(tokens),
+            "[{\"id\":101,\"text\":\"[CLS]\",\"special\":true,\"start\":null,\"end\":null},"
+            "{\"id\":7592,\"text\":\"he\\\"llo\",\"special\":false,\"start\":0,\"end\":5}]\n");
+}
+
+}  // namespace
+}  // namespace wde::cli
