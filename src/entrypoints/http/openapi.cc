@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "entrypoints/http/wire.h"
 
 namespace wde::http {
 namespace {
@@ -83,13 +84,6 @@ constexpr std::string_view kSchemas = R"json({
 
 constexpr std::string_view kJsonContent =
     R"("content":{{"application/json":{{"schema":{{"$ref":"#/components/schemas/{}"}}}}}})";
-
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return lower;
-}
 
 std::string operation(const Route& route) {
   std::string out = "{\"summary\":";

@@ -16,6 +16,7 @@
 #include <boost/beast/http/string_body.hpp>
 
 #include "base/log.h"
+#include "entrypoints/http/wire.h"
 
 namespace wde::http {
 namespace {
@@ -52,23 +53,6 @@ class Permit {
   const bool granted_;
 };
 
-// "/embed" of "/embed?x=1" and of "http://host/embed".
-std::string_view path_of(std::string_view target) {
-  if (!target.starts_with('/')) {
-    const size_t authority = target.find("://");
-    const size_t path =
-        authority == std::string_view::npos ? authority : target.find('/', authority + 3);
-    if (path != std::string_view::npos) target.remove_prefix(path);
-  }
-  return target.substr(0, target.find('?'));
-}
-
-std::string lower_case(std::string_view name) {
-  std::string lower(name);
-  for (char& c : lower) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
-  return lower;
-}
-
 HttpRequest request_of(const Parser& parser) {
   HttpRequest request;
   request.arrival = Clock::now();
@@ -78,21 +62,6 @@ HttpRequest request_of(const Parser& parser) {
     request.headers.emplace_back(lower_case(field.name_string()), std::string(field.value()));
   }
   return request;
-}
-
-std::string head_of(const HttpResponse& response, const Headers& cors, bool keep_alive) {
-  const auto status = static_cast<beast::http::status>(response.status);
-  std::string head = fmt::format("HTTP/1.1 {} {}\r\n", response.status,
-                                 std::string_view(beast::http::obsolete_reason(status)));
-  const auto append = [&](std::string_view name, std::string_view value) {
-    head.append(name).append(": ").append(value).append("\r\n");
-  };
-  if (!response.content_type.empty()) append("content-type", response.content_type);
-  if (response.status != 204) append("content-length", std::to_string(response.body.size()));
-  for (const auto& [name, value] : response.headers) append(name, value);
-  for (const auto& [name, value] : cors) append(name, value);
-  append("connection", keep_alive ? "keep-alive" : "close");
-  return head += "\r\n";
 }
 
 HttpResponse run_guarded(const std::function<HttpResponse()>& make, ErrorStyle errors) {
@@ -133,10 +102,10 @@ class HttpSession final : public Session, public std::enable_shared_from_this<Ht
   asio::awaitable<error_code> read_header(Parser& parser);
   asio::awaitable<error_code> read_body(Parser& parser);
   asio::awaitable<Next> refuse_read(error_code error, const Parser& parser);
-  asio::awaitable<Next> compute(const Route& route, HttpRequest request, bool keep_alive);
+  asio::awaitable<Next> compute(const Route& route, HttpRequest request, After after);
   asio::awaitable<HttpResponse> answer_of(const Route& route, HttpRequest& request);
   Next end() const;
-  asio::awaitable<bool> send(const HttpRequest& request, HttpResponse response, bool keep_alive);
+  asio::awaitable<bool> send(const HttpRequest& request, HttpResponse response, After after);
   asio::awaitable<void> drain_input();
 
   void set_deadline(std::chrono::milliseconds from_now);
@@ -241,7 +210,8 @@ asio::awaitable<Next> HttpSession::serve_one() {
   Screening screening = screen(options(), request);
   if (auto* refusal = std::get_if<HttpResponse>(&screening)) {
     const bool keep_alive = parser.is_done() && parser.keep_alive() && !stopping();
-    const bool sent = co_await send(request, std::move(*refusal), keep_alive);
+    const After after = keep_alive ? After::kKeepAlive : After::kClose;
+    const bool sent = co_await send(request, std::move(*refusal), after);
     if (!sent) co_return Next::kClose;
     co_return keep_alive ? Next::kRequest : Next::kLinger;
   }
@@ -249,7 +219,7 @@ asio::awaitable<Next> HttpSession::serve_one() {
   if (error) co_return co_await refuse_read(error, parser);
   request.body = std::move(parser.get().body());
   co_return co_await compute(*std::get<const Route*>(screening), std::move(request),
-                             parser.keep_alive());
+                             parser.keep_alive() ? After::kKeepAlive : After::kClose);
 }
 
 // False when the connection has ended, or was idle for too long, or until the server's stop.
@@ -326,12 +296,11 @@ asio::awaitable<Next> HttpSession::refuse_read(error_code error, const Parser& p
   } else {
     co_return Next::kClose;
   }
-  const bool sent = co_await send(request, std::move(response), false);
+  const bool sent = co_await send(request, std::move(response), After::kClose);
   co_return sent ? Next::kLinger : Next::kClose;
 }
 
-asio::awaitable<Next> HttpSession::compute(const Route& route, HttpRequest request,
-                                           bool keep_alive) {
+asio::awaitable<Next> HttpSession::compute(const Route& route, HttpRequest request, After after) {
   std::optional<Permit> permit;
   HttpResponse response;
   if (route.cost == Cost::kCompute)
@@ -347,10 +316,10 @@ asio::awaitable<Next> HttpSession::compute(const Route& route, HttpRequest reque
     response = co_await answer_of(route, request);
   }
   if (client_gone_) co_return Next::kClose;
-  keep_alive = keep_alive && !stopping();
-  const bool sent = co_await send(request, std::move(response), keep_alive);
+  if (stopping()) after = After::kClose;
+  const bool sent = co_await send(request, std::move(response), after);
   if (!sent) co_return Next::kClose;
-  co_return keep_alive ? Next::kRequest : end();
+  co_return after == After::kKeepAlive ? Next::kRequest : end();
 }
 
 // Of a connection whose last answer was sent.
@@ -404,10 +373,10 @@ void HttpSession::on_readable(error_code error, uint64_t exchange) {
 }
 
 asio::awaitable<bool> HttpSession::send(const HttpRequest& request, HttpResponse response,
-                                        bool keep_alive) {
+                                        After after) {
   const auto time = std::chrono::duration<double, std::milli>(Clock::now() - request.arrival);
   log::debug("{} {} {} {:.1f} ms", request.method, request.path, response.status, time.count());
-  const std::string head = head_of(response, cors_headers(options(), request), keep_alive);
+  const std::string head = response_head(response, cors_headers(options(), request), after);
   if (request.method == "HEAD") response.body.clear();
   const std::array<asio::const_buffer, 2> whole = {asio::buffer(head), asio::buffer(response.body)};
   beast::buffers_suffix<std::array<asio::const_buffer, 2>> rest(whole);
