@@ -60,9 +60,6 @@ int seconds_or(const std::optional<std::string>& text, int fallback) {
                                                                                    : fallback;
 }
 
-// What must be a folder and can't be an id: "/models/x", "./x", "~/x", "a/b/c", "x/".
-bool looks_like_path(const std::string& model) { return !is_model_id(model); }
-
 Status not_cached_error(const HubCache& cache, const std::string& id, const HubOptions& options) {
   const std::optional<std::string> commit = cache.commit_of(options.revision);
   const std::string where =
@@ -103,10 +100,13 @@ HubOptions hub_options_from_environment() {
 
 Result<std::string> resolve_model(const std::string& model, const HubOptions& given) {
   if (directory_exists(model)) return model;
-  if (file_exists(model))
+  if (file_exists(model)) {
     return not_found_error("{}: a file; the folder that holds the model is wanted", model);
-  if (looks_like_path(model))
+  }
+  // Neither a folder nor an id: "/models/x", "./x", "~/x", "a/b/c", "x/".
+  if (!is_model_id(model)) {
     return not_found_error("{}: no such folder (and not a hub id \"org/name\")", model);
+  }
   HubOptions options = given;
   while (options.endpoint.ends_with('/')) options.endpoint.pop_back();
   options.token = cleaned_token(options.token);

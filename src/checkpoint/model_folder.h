@@ -15,15 +15,17 @@
 
 namespace wde::checkpoint {
 
-// sentence-transformers' Pooling (1_Pooling/config.json), both spellings: pooling_mode_* booleans and
-// (from 5.x on) "pooling_mode": "mean" or a list.
+// sentence-transformers' Pooling (1_Pooling/config.json), both spellings: pooling_mode_* booleans
+// and (from 5.x on) "pooling_mode": "mean" or a list.
 struct PoolingModule {
-  std::vector<std::string> modes;  // "mean", "cls", "max", "lasttoken", "weightedmean", "mean_sqrt_len_tokens"
+  // "mean", "cls", "max", "lasttoken", "weightedmean", "mean_sqrt_len_tokens"
+  std::vector<std::string> modes;
   int64_t embedding_dimension = 0;
   bool include_prompt = true;
 };
 
-// sentence-transformers' Dense (2_Dense/): weights "linear.weight" [out, in] and "linear.bias" [out].
+// sentence-transformers' Dense (2_Dense/): weights "linear.weight" [out, in] and "linear.bias"
+// [out].
 struct DenseModule {
   int64_t in_features = 0;
   int64_t out_features = 0;
@@ -38,8 +40,8 @@ using Module = std::variant<PoolingModule, DenseModule, NormalizeModule>;
 
 struct ModelFolder {
   std::string path;
-  // Where config.json, the tokenizer's files and the weights lie: `path`, or the sub-folder that modules.json
-  // gives its Transformer.
+  // Where config.json, the tokenizer's files and the weights lie: `path`, or the sub-folder that
+  // modules.json gives its Transformer.
   std::string transformer_path;
   std::string revision;                    // commit of a hub snapshot, else empty
   json::object config;                     // config.json
@@ -65,9 +67,9 @@ struct ReadOptions {
   bool weights = true;
 };
 
-// Errors: kNotFound (no folder, no config.json, no weights), kDataLoss (broken or lying files), kUnsupported
-// (a module type or a weights format that is not supported: pytorch_model.bin comes with how to convert).
-// Every message names the file.
+// Errors: kNotFound (no folder, no config.json, no weights), kDataLoss (broken or lying files),
+// kUnsupported (a module type or a weights format that is not supported: pytorch_model.bin comes
+// with how to convert). Every message names the file.
 Result<ModelFolder> read_model_folder(const std::string& path, const ReadOptions& options = {});
 
 // model.safetensors, or model.safetensors.index.json with its shards.

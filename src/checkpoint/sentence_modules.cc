@@ -162,28 +162,32 @@ Status open_dense_weights(const std::string& folder, DenseModule& dense) {
       .with_context(folder);
 }
 
-Result<Module> read_normalize(const std::string& folder) {
+Status check_normalize(const std::string& folder) {
   const std::string config_path = folder + "/config.json";
-  if (!file_exists(config_path)) return Module(NormalizeModule{});  // before 6.0 it had none
+  if (!file_exists(config_path)) return Status();  // before 6.0 it had none
   WDE_ASSIGN_OR_RETURN(const json::object config, read_object(config_path));
-  WDE_RETURN_IF_ERROR(check_input_and_output(config).with_context(config_path));
-  return Module(NormalizeModule{});
+  return check_input_and_output(config).with_context(config_path);
 }
 
-Result<Module> read_module(std::string_view class_name, const std::string& folder,
-                           const ReadOptions& options) {
-  if (class_name == "Normalize") return read_normalize(folder);
+Status add_module(std::string_view class_name, const std::string& folder,
+                  const ReadOptions& options, std::vector<Module>& modules) {
+  if (class_name == "Normalize") {
+    modules.emplace_back(NormalizeModule{});
+    return check_normalize(folder);
+  }
   const std::string config_path = folder + "/config.json";
   WDE_ASSIGN_OR_RETURN(const json::object config, read_object(config_path));
   if (class_name == "Pooling") {
     Result<PoolingModule> pooling = read_pooling(config);
     if (!pooling.ok()) return pooling.status().with_context(config_path);
-    return Module(std::move(pooling).value());
+    modules.emplace_back(std::move(pooling).value());
+    return Status();
   }
   Result<DenseModule> dense = read_dense(config);
   if (!dense.ok()) return dense.status().with_context(config_path);
   if (options.weights) WDE_RETURN_IF_ERROR(open_dense_weights(folder, *dense));
-  return Module(std::move(dense).value());
+  modules.emplace_back(std::move(dense).value());
+  return Status();
 }
 
 }  // namespace
@@ -207,9 +211,8 @@ Result<ModuleList> read_sentence_modules(const std::string& folder, const ReadOp
           "Dropout are)",
           path, entries[i].type);
     }
-    WDE_ASSIGN_OR_RETURN(Module module,
-                         read_module(class_name, folder + "/" + entries[i].path, options));
-    list.modules.push_back(std::move(module));
+    WDE_RETURN_IF_ERROR(
+        add_module(class_name, folder + "/" + entries[i].path, options, list.modules));
   }
   return list;
 }

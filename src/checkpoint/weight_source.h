@@ -1,5 +1,5 @@
-// Named tensors of a checkpoint, wherever they lie. Models and heads read their weights through this and
-// never see files.
+// Named tensors of a checkpoint, wherever they lie. Models and heads read their weights through
+// this and never see files.
 #pragma once
 
 #include <string>

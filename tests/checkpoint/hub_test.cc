@@ -8,8 +8,6 @@
 #include <filesystem>
 #include <thread>
 
-#include "checkpoint/hub_cache.h"
-#include "checkpoint/hub_listing.h"
 #include "fake_hub.h"
 #include "temp_folder.h"
 
@@ -346,74 +344,6 @@ TEST_F(HubTest, RefusesWhatIsNeitherFolderNorId) {
   options_.revision = "../../x";
   EXPECT_EQ(resolve().status().code(), StatusCode::kInvalidArgument);
   EXPECT_TRUE(hub_.seen().empty());
-}
-
-TEST(HubListing, TakesOnlyFilesThatAreRead) {
-  for (const char* path :
-       {"config.json", "tokenizer.json", "vocab.txt", "merges.txt", "spiece.model",
-        "model.safetensors", "model-00001-of-00002.safetensors", "model.safetensors.index.json",
-        "1_Pooling/config.json", "2_Dense_1024/model.safetensors", "0_Transformer/vocab.txt"}) {
-    EXPECT_TRUE(is_read_file(path)) << path;
-  }
-  for (const char* path :
-       {"pytorch_model.bin", "README.md", "onnx/model.onnx", "onnx/config.json", "model.onnx",
-        "adapter_model.safetensors", "model.fp16.safetensors", "checkpoint-5/model.safetensors",
-        "../config.json", "/config.json", "1_Pooling/../../config.json", "1_A/2_B/config.json",
-        "tf_model.h5", ".gitattributes", "1Pooling/config.json", "", "model-x-of-2.safetensors"}) {
-    EXPECT_FALSE(is_read_file(path)) << path;
-  }
-}
-
-TEST(HubCache, KnowsIds) {
-  for (const char* id : {"foo", "foo/bar", "123", "Foo-BAR_foo.bar123"})
-    EXPECT_TRUE(is_model_id(id)) << id;
-  for (const char* id : {"", "a/b/c", ".a", "a-", "a--b", "a..b", "/a", "a/", "a b", "ä"}) {
-    EXPECT_FALSE(is_model_id(id)) << id;
-  }
-}
-
-class HubEnvironmentTest : public testing::Test {
- protected:
-  void SetUp() override { clear(); }
-  void TearDown() override { clear(); }
-
-  static void clear() {
-    for (const char* name :
-         {"HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_TOKEN", "HF_TOKEN_PATH",
-          "HUGGING_FACE_HUB_TOKEN", "HF_ENDPOINT", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE",
-          "XDG_CACHE_HOME", "HF_HUB_DOWNLOAD_TIMEOUT"}) {
-      ::unsetenv(name);
-    }
-  }
-};
-
-TEST_F(HubEnvironmentTest, Defaults) {
-  const std::string home = std::getenv("HOME");
-  const HubOptions options = hub_options_from_environment();
-  EXPECT_EQ(options.cache, home + "/.cache/huggingface/hub");
-  EXPECT_EQ(options.endpoint, "https://huggingface.co");
-  EXPECT_FALSE(options.offline);
-  ::setenv("XDG_CACHE_HOME", "/x", 1);
-  EXPECT_EQ(hub_options_from_environment().cache, "/x/huggingface/hub");
-}
-
-TEST_F(HubEnvironmentTest, ReadsHuggingFacesVariables) {
-  const test::TempFolder folder;
-  folder.write("token", "from file\n");
-  ::setenv("HF_HOME", folder.path().c_str(), 1);
-  EXPECT_EQ(hub_options_from_environment().cache, folder.path("hub"));
-  EXPECT_EQ(hub_options_from_environment().token, "fromfile");
-  ::setenv("HF_TOKEN", " hf_x\n", 1);
-  ::setenv("HF_HUB_CACHE", "~/cache", 1);
-  ::setenv("HF_ENDPOINT", "http://mirror/", 1);
-  ::setenv("HF_HUB_OFFLINE", "YES", 1);
-  ::setenv("HF_HUB_DOWNLOAD_TIMEOUT", "7", 1);
-  const HubOptions options = hub_options_from_environment();
-  EXPECT_EQ(options.token, "hf_x");
-  EXPECT_EQ(options.cache, std::string(std::getenv("HOME")) + "/cache");
-  EXPECT_EQ(options.endpoint, "http://mirror/");
-  EXPECT_TRUE(options.offline);
-  EXPECT_EQ(options.stall_timeout_s, 7);
 }
 
 }  // namespace
