@@ -124,7 +124,8 @@ const AddedToken* AddedTokenMatcher::longest_at(std::string_view text) const {
 void AddedTokenMatcher::split(std::string_view text, Range within,
                               std::vector<Segment>& segments) const {
   text = text.substr(0, within.end);
-  uint32_t done = within.begin;  // where the last segment ended
+  uint32_t done = within.begin;   // where the last segment ended
+  uint32_t taken = within.begin;  // where the furthest segment ended
   for (uint32_t at = within.begin; !empty() && at != within.end;) {
     const auto byte = static_cast<uint8_t>(text[at]);
     const AddedToken* token =
@@ -138,12 +139,13 @@ void AddedTokenMatcher::split(std::string_view text, Range within,
     if (token->single_word && !stands_alone(text, within.begin, range)) continue;
     // Inside white space that the token before has taken, there is nothing left to take; looking
     // again for every token of a long run would be quadratic.
-    const bool overlaps = range.begin < done;
+    const bool overlaps = range.begin < taken;
     if (token->lstrip && !overlaps) take_left_spaces(text, done, range);
     if (token->rstrip && !overlaps) take_right_spaces(text, range);
     if (done < range.begin) segments.push_back({{done, range.begin}});
     segments.push_back({range, token});
     done = range.end;
+    taken = std::max(taken, done);
   }
   if (done != within.end) segments.push_back({{done, within.end}});
 }
