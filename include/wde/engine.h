@@ -43,6 +43,7 @@ struct ModelInfo {
   size_t workspace_bytes = 0;  // of all workers
   size_t memory_limit_bytes = 0;
   std::vector<std::string> prompt_names;
+  std::vector<std::string> prompts;  // their texts, in the same order
 };
 
 struct Token {

@@ -44,7 +44,10 @@ ModelInfo describe(const Assembly& assembly) {
   info.weight_bytes = assembly.memory_plan.weight_bytes;
   info.workspace_bytes = assembly.memory_plan.workspace_bytes;
   info.memory_limit_bytes = assembly.memory_plan.limit_bytes;
-  for (const auto& [name, text] : settings.folder.prompts) info.prompt_names.push_back(name);
+  for (const auto& [name, text] : settings.folder.prompts) {
+    info.prompt_names.push_back(name);
+    info.prompts.push_back(text);
+  }
   return info;
 }
 

@@ -64,6 +64,8 @@ class FakeEngine final : public Engine {
     info_.max_length = kMaxWords;
     info_.max_batch_tokens = 16384;
     info_.max_batch_requests = 64;
+    info_.prompt_names = {"document", "query"};
+    info_.prompts = {"", "ask: "};
     thread_ = std::thread([this] { run_loop(); });
   }
   ~FakeEngine() override { shutdown(); }

@@ -203,6 +203,16 @@ TEST_F(HttpRoutes, TokenizeTellsOffsetsInCodePoints) {
   expect_tei_error(post("/tokenize", R"({"inputs":[1]})"), 422, "Validation");
 }
 
+TEST_F(HttpRoutes, TokenizePutsThePromptBefore) {
+  start();
+  const ClientResponse response =
+      post("/tokenize", R"({"inputs":"a","prompt_name":"query","add_special_tokens":false})");
+  EXPECT_EQ(response.json(), parsed(R"([[{"id":4,"text":"ask:","special":false,"start":0,"stop":4},
+                                         {"id":1,"text":"a","special":false,"start":5,"stop":6}]])"));
+  expect_tei_error(post("/tokenize", R"({"inputs":"a","prompt_name":"no"})"), 422, "Validation",
+                   "document, query");
+}
+
 TEST_F(HttpRoutes, Decode) {
   start();
   EXPECT_EQ(post("/decode", R"({"ids":[101,5,102]})").body, R"(["#5"])");

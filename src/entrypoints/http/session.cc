@@ -16,6 +16,8 @@
 #include <boost/beast/http/string_body.hpp>
 
 #include "base/log.h"
+#include "entrypoints/http/deadline.h"
+#include "entrypoints/http/permit.h"
 #include "entrypoints/http/wire.h"
 
 namespace wde::http {
@@ -29,7 +31,6 @@ using Parser = beast::http::request_parser<beast::http::string_body>;
 
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr size_t kReadBytes = 16 * 1024;
-constexpr std::chrono::milliseconds kDeadlineRetry{20};
 
 // What becomes of a connection after a request.
 enum class Next {
@@ -37,20 +38,6 @@ enum class Next {
   kClose,    // the end
   kLinger,   // the end, once the client has stopped sending: closing earlier could destroy our
              // answer
-};
-
-// A permit of max_concurrent_requests, for as long as it lives.
-class Permit {
- public:
-  Permit(std::atomic<int>& used, int limit) : used_(used), granted_(used.fetch_add(1) < limit) {}
-  ~Permit() { used_.fetch_sub(1); }
-  Permit(const Permit&) = delete;
-  Permit& operator=(const Permit&) = delete;
-  bool granted() const { return granted_; }
-
- private:
-  std::atomic<int>& used_;
-  const bool granted_;
 };
 
 HttpRequest request_of(const Parser& parser) {
@@ -84,7 +71,7 @@ class HttpSession final : public Session, public std::enable_shared_from_this<Ht
         context_(context),
         executor_(socket.get_executor()),
         socket_(std::move(socket)),
-        deadline_(executor_),
+        deadline_(socket_),
         wake_(executor_, asio::steady_timer::time_point::max()) {}
 
   void start();
@@ -108,9 +95,9 @@ class HttpSession final : public Session, public std::enable_shared_from_this<Ht
   asio::awaitable<bool> send(const HttpRequest& request, HttpResponse response, After after);
   asio::awaitable<void> drain_input();
 
-  void set_deadline(std::chrono::milliseconds from_now);
-  void clear_deadline();
-  void on_deadline();
+  void set_deadline(std::chrono::milliseconds from_now) {
+    deadline_.set(from_now, shared_from_this());
+  }
   void watch_client();
   void on_readable(error_code error, uint64_t exchange);
   void deliver(HttpResponse response);
@@ -121,8 +108,7 @@ class HttpSession final : public Session, public std::enable_shared_from_this<Ht
   tcp::socket socket_;
   beast::flat_buffer buffer_{64 * 1024};  // what was read and not yet parsed
 
-  asio::steady_timer deadline_;  // of the read or write that is under way
-  bool timed_out_ = false;
+  Deadline deadline_;     // of the read or write that is under way
   bool reading_ = false;  // a read is under way that stop() may cut short
 
   asio::steady_timer wake_;  // cancelled when answer_ is there
@@ -179,6 +165,7 @@ void HttpSession::start() {
       executor_, [self = shared_from_this()] { return self->run(); },
       [self = shared_from_this()](const std::exception_ptr& exception) {
         if (exception != nullptr) log::error("a connection ended with an exception");
+        self->deadline_.clear();
         self->context_.on_closed(self);
       });
 }
@@ -193,7 +180,7 @@ asio::awaitable<void> HttpSession::run() {
   Next next = Next::kRequest;
   while (next == Next::kRequest) next = co_await serve_one();
   if (next == Next::kLinger) co_await drain_input();
-  clear_deadline();
+  deadline_.clear();
   error_code ignored;
   socket_.shutdown(tcp::socket::shutdown_both, ignored);
   socket_.close(ignored);
@@ -247,7 +234,7 @@ asio::awaitable<error_code> HttpSession::read_header(Parser& parser) {
   set_deadline(options().timeouts.header);
   auto [error, bytes] = co_await beast::http::async_read_header(socket_, buffer_, parser, kAwait);
   reading_ = false;
-  clear_deadline();
+  deadline_.clear();
   co_return error;
 }
 
@@ -265,7 +252,7 @@ asio::awaitable<error_code> HttpSession::read_body(Parser& parser) {
   }
   auto [error, bytes] = co_await beast::http::async_read(socket_, buffer_, parser, kAwait);
   reading_ = false;
-  clear_deadline();
+  deadline_.clear();
   co_return error;
 }
 
@@ -280,7 +267,7 @@ asio::awaitable<Next> HttpSession::refuse_read(error_code error, const Parser& p
   HttpResponse response;
   if (stopping()) {
     response = shutting_down(errors);
-  } else if (timed_out_) {
+  } else if (deadline_.passed()) {
     response = http_error_response(errors, 408, "the request did not arrive in time");
   } else if (error == body_limit) {
     response = http_error_response(
@@ -386,7 +373,7 @@ asio::awaitable<bool> HttpSession::send(const HttpRequest& request, HttpResponse
     if (error) co_return false;
     rest.consume(bytes);
   }
-  clear_deadline();
+  deadline_.clear();
   co_return true;
 }
 
@@ -395,30 +382,11 @@ asio::awaitable<void> HttpSession::drain_input() {
   socket_.shutdown(tcp::socket::shutdown_send, error);
   set_deadline(options().timeouts.linger);
   buffer_.clear();
-  while (!error && !timed_out_) {
+  while (!error && !deadline_.passed()) {
     auto [read_error, bytes] =
         co_await socket_.async_read_some(buffer_.prepare(kReadBytes), kAwait);
     error = read_error;
   }
-}
-
-void HttpSession::set_deadline(std::chrono::milliseconds from_now) {
-  timed_out_ = false;
-  deadline_.expires_after(from_now);
-  deadline_.async_wait([self = shared_from_this()](error_code error) {
-    if (!error) self->on_deadline();
-  });
-}
-
-void HttpSession::clear_deadline() { deadline_.expires_at(asio::steady_timer::time_point::max()); }
-
-// Cancels until it is cleared: an operation of several reads may be between two of them.
-void HttpSession::on_deadline() {
-  if (deadline_.expiry() > Clock::now()) return;
-  set_deadline(kDeadlineRetry);
-  timed_out_ = true;
-  error_code ignored;
-  socket_.cancel(ignored);
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // TEI's /tokenize and /decode: the tokenizer works at once and may take long, so off the
 // connection's thread.
-#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
 
 #include "base/json.h"
 #include "base/status.h"
@@ -67,13 +69,23 @@ void append_tokens(std::string& out, std::string_view text, const std::vector<To
   out += ']';
 }
 
+// What is put before every text: as TEI does, its tokens are told like those of the text.
+Result<std::string> prompt_of(const ModelInfo& model, const TokenizeBody& body) {
+  if (!body.prompt_name) return std::string();
+  const auto& names = model.prompt_names;
+  const auto found = std::find(names.begin(), names.end(), *body.prompt_name);
+  if (found != names.end()) return model.prompts.at(static_cast<size_t>(found - names.begin()));
+  return invalid_argument_error("unknown \"prompt_name\" \"{}\"; this model has: {}",
+                                *body.prompt_name,
+                                names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", ")));
+}
+
 Result<std::string> tokenize(const Service& service, const TokenizeBody& body) {
   WDE_RETURN_IF_ERROR(check_batch_size(service, body.texts.size()));
-  if (body.prompt_name) {
-    return unsupported_error("\"prompt_name\" is not served here: put the prompt before the text");
-  }
+  WDE_ASSIGN_OR_RETURN(const std::string prompt, prompt_of(service.engine.info(), body));
   std::string out;
-  for (const std::string& text : body.texts) {
+  for (const std::string& given : body.texts) {
+    const std::string text = prompt + given;
     WDE_ASSIGN_OR_RETURN(const std::vector<Token> tokens,
                          service.engine.tokenizer().tokenize(text, body.add_special_tokens));
     out += out.empty() ? '[' : ',';
