@@ -43,6 +43,7 @@ size_t FlashAttention::workspace_bytes(int64_t, int64_t, int64_t, int threads) c
 FlashBatch FlashAttention::batch(const AttentionArgs& args) const {
   FlashBatch batch;
   batch.dtype = problem_.dtype;
+  batch.kv_heads = problem_.kv_heads;
   batch.group = problem_.heads / problem_.kv_heads;
   batch.head_size = problem_.head_size;
   batch.causal = problem_.mask == MaskKind::kCausal;

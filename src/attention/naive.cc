@@ -4,95 +4,81 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <vector>
 
 #include "attention/backends.h"
+#include "ops/host_launch.h"
 
 namespace wde::attention {
 namespace {
 
-class NaiveKernel final : public HostKernel {
- public:
-  // `scores` is f32 [max_seqlen], in device memory.
-  NaiveKernel(const AttentionProblem& problem, const AttentionArgs& args, void* scores)
-      : problem_(problem),
-        q_(args.q),
-        k_(args.k),
-        v_(args.v),
-        out_(args.out),
-        cu_seqlens_(args.cu_seqlens),
-        scores_(scores),
-        scores_bytes_(static_cast<size_t>(args.max_seqlen) * sizeof(float)) {}
-
-  std::string_view name() const override { return "naive_attention"; }
-
-  std::vector<DeviceRange> ranges() override {
-    return {{&q_.data, q_.span_bytes(), false},
-            {&k_.data, k_.span_bytes(), false},
-            {&v_.data, v_.span_bytes(), false},
-            {&out_.data, out_.span_bytes(), true},
-            {&cu_seqlens_.data, cu_seqlens_.span_bytes(), false},
-            {&scores_, scores_bytes_, true}};
-  }
-
-  void run() override {
-    const auto* cu_seqlens = cu_seqlens_.as<const int32_t>();
-    for (int64_t b = 0; b + 1 < cu_seqlens_.rows(); ++b) {
-      for (int64_t i = cu_seqlens[b]; i < cu_seqlens[b + 1]; ++i) {
-        const bool causal = problem_.mask == MaskKind::kCausal;
-        const int64_t end = causal ? i + 1 : cu_seqlens[b + 1];
-        for (int h = 0; h < problem_.heads; ++h) {
-          if (problem_.dtype == DType::kBF16) {
-            attend_row<bf16>(h, i, cu_seqlens[b], end);
-          } else {
-            attend_row<float>(h, i, cu_seqlens[b], end);
-          }
-        }
-      }
-    }
-  }
-
- private:
-  template <class T>
-  static T* row(const TensorView& view, int64_t token, int64_t column) {
-    return view.as<T>() + token * view.row_stride + column;
-  }
-
-  // Query `token` of head h over the keys of tokens [begin, end).
-  template <class T>
-  void attend_row(int h, int64_t token, int64_t begin, int64_t end) {
-    const int64_t head_size = problem_.head_size;
-    const int64_t kv_column = h / (problem_.heads / problem_.kv_heads) * head_size;
-    const T* query = row<const T>(q_, token, h * head_size);
-    auto* scores = static_cast<float*>(scores_);
-    float maximum = -INFINITY;
-    for (int64_t j = begin; j < end; ++j) {
-      const T* key = row<const T>(k_, j, kv_column);
-      double dot = 0;
-      for (int64_t d = 0; d < head_size; ++d) dot += double{to_f32(query[d])} * to_f32(key[d]);
-      scores[j - begin] = static_cast<float>(dot * problem_.scale);
-      maximum = std::max(maximum, scores[j - begin]);
-    }
-    double sum = 0;
-    for (int64_t j = begin; j < end; ++j) {
-      scores[j - begin] = std::exp(scores[j - begin] - maximum);
-      sum += scores[j - begin];
-    }
-    T* out = row<T>(out_, token, h * head_size);
-    for (int64_t d = 0; d < head_size; ++d) {
-      double value = 0;
-      for (int64_t j = begin; j < end; ++j) {
-        value += double{scores[j - begin]} * to_f32(row<const T>(v_, j, kv_column)[d]);
-      }
-      out[d] = from_f32<T>(static_cast<float>(value / sum));
-    }
-  }
-
-  AttentionProblem problem_;
-  TensorView q_, k_, v_, out_, cu_seqlens_;
-  void* scores_;
-  size_t scores_bytes_;
+struct NaiveArgs {
+  AttentionProblem problem;
+  TensorView q, k, v, out, cu_seqlens;  // as in AttentionArgs
+  TensorView scores;                    // f32 [max_seqlen]
 };
+
+template <class Visit>
+void visit_views(NaiveArgs& args, const Visit& visit) {
+  for (TensorView* view : {&args.q, &args.k, &args.v, &args.cu_seqlens}) {
+    visit(*view, ops::Access::kRead);
+  }
+  visit(args.out, ops::Access::kWrite);
+  visit(args.scores, ops::Access::kWrite);
+}
+
+template <class T>
+T* row(const TensorView& view, int64_t token, int64_t column) {
+  return view.as<T>() + token * view.row_stride + column;
+}
+
+// Query `token` of head h over the keys of tokens [begin, end).
+template <class T>
+void attend_row(const NaiveArgs& args, int h, int64_t token, int64_t begin, int64_t end) {
+  const int64_t head_size = args.problem.head_size;
+  const int64_t kv_column = h / (args.problem.heads / args.problem.kv_heads) * head_size;
+  const T* query = row<const T>(args.q, token, h * head_size);
+  auto* scores = args.scores.as<float>();
+  float maximum = -INFINITY;
+  for (int64_t j = begin; j < end; ++j) {
+    const T* key = row<const T>(args.k, j, kv_column);
+    double dot = 0;
+    for (int64_t d = 0; d < head_size; ++d) dot += double{to_f32(query[d])} * to_f32(key[d]);
+    scores[j - begin] = static_cast<float>(dot * args.problem.scale);
+    maximum = std::max(maximum, scores[j - begin]);
+  }
+  double sum = 0;
+  for (int64_t j = begin; j < end; ++j) {
+    scores[j - begin] = std::exp(scores[j - begin] - maximum);
+    sum += scores[j - begin];
+  }
+  T* out = row<T>(args.out, token, h * head_size);
+  for (int64_t d = 0; d < head_size; ++d) {
+    double value = 0;
+    for (int64_t j = begin; j < end; ++j) {
+      value += double{scores[j - begin]} * to_f32(row<const T>(args.v, j, kv_column)[d]);
+    }
+    out[d] = from_f32<T>(static_cast<float>(value / sum));
+  }
+}
+
+template <class T>
+void attend_batch(const NaiveArgs& args) {
+  const auto* cu_seqlens = args.cu_seqlens.as<const int32_t>();
+  for (int64_t b = 0; b + 1 < args.cu_seqlens.rows(); ++b) {
+    for (int64_t token = cu_seqlens[b]; token < cu_seqlens[b + 1]; ++token) {
+      const bool causal = args.problem.mask == MaskKind::kCausal;
+      const int64_t end = causal ? token + 1 : cu_seqlens[b + 1];
+      for (int h = 0; h < args.problem.heads; ++h) {
+        attend_row<T>(args, h, token, cu_seqlens[b], end);
+      }
+    }
+  }
+}
+
+void attend_naively(const NaiveArgs& args) {
+  if (args.problem.dtype == DType::kBF16) return attend_batch<bf16>(args);
+  attend_batch<float>(args);
+}
 
 class NaiveAttention final : public Attention {
  public:
@@ -106,10 +92,18 @@ class NaiveAttention final : public Attention {
   }
 
   void run(ops::OpContext& context, const AttentionArgs& args, void* workspace) const override {
-    if (context.stream.device().host_addressable()) {
-      NaiveKernel(problem_, args, workspace).run();  // inline, so without an allocation
+    const NaiveArgs naive = {
+        .problem = problem_,
+        .q = args.q,
+        .k = args.k,
+        .v = args.v,
+        .out = args.out,
+        .cu_seqlens = args.cu_seqlens,
+        .scores = TensorView::contiguous(workspace, DType::kF32, {args.max_seqlen})};
+    if (context.stream.device().kind() == "cpu") {
+      attend_naively(naive);  // inline, so without an allocation
     } else {
-      context.stream.launch(std::make_unique<NaiveKernel>(problem_, args, workspace));
+      ops::launch_on_host(context.stream, "naive_attention", naive, attend_naively);
     }
   }
 

@@ -20,6 +20,7 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "attention/cpu/flash_kernel.cc"
+#include "hwy/cache_control.h"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 #include "ops/cpu/vector_math-inl.h"
@@ -41,6 +42,7 @@ constexpr int kLanes = static_cast<int>(hn::MaxLanes(FloatTag()));
 
 // A tile of K or V (32 KiB at head size 64) and its scores stay within reach of L1.
 constexpr int64_t kMaxTileKeys = 128;
+constexpr int64_t kMaxTokensInPlace = 32;  // at most kMaxTileKeys
 constexpr int kBlockVectors = 2;
 constexpr int kBlockQueries = kBlockVectors * kLanes;
 
@@ -54,6 +56,10 @@ constexpr int kScoreRows[] = {0, 12, 6};
 constexpr int kValueRows[] = {0, 12, 6, 4, 3};
 #endif
 constexpr int kMaxValueVectors = 4;
+
+// Register tiles are arrays; only a loop that is gone early enough lets the compiler keep one in
+// registers from end to end.
+#define WDE_UNROLLED _Pragma("GCC unroll 12")
 
 // Finite, so that no difference of two scores is NaN; far below any score.
 constexpr float kHiddenScore = -std::numeric_limits<float>::max() / 4;
@@ -116,7 +122,9 @@ HWY_INLINE Vector HideLater(Vector score, int64_t row, int64_t diagonal, int vec
 template <int kRows, int kVectors>
 HWY_NOINLINE void ScoreRows(const ScoreTile& tile, int64_t row) {
   Vector sums[kRows][kVectors];
+  WDE_UNROLLED
   for (int r = 0; r < kRows; ++r) {
+    WDE_UNROLLED
     for (int v = 0; v < kVectors; ++v) sums[r][v] = hn::Zero(kFloats);
   }
   const ptrdiff_t stride = tile.key_stride;
@@ -124,23 +132,30 @@ HWY_NOINLINE void ScoreRows(const ScoreTile& tile, int64_t row) {
   const float* HWY_RESTRICT query = tile.queries;
   for (int d = 0; d < tile.head_size; ++d) {
     Vector q[kVectors];
+    WDE_UNROLLED
     for (int v = 0; v < kVectors; ++v) q[v] = hn::Load(kFloats, query + v * kLanes);
     query += kVectors * kLanes;
+    WDE_UNROLLED
     for (int r = 0; r < kRows; ++r) {
       const Vector k = hn::Set(kFloats, key[d + r * stride]);
+      WDE_UNROLLED
       for (int v = 0; v < kVectors; ++v) sums[r][v] = hn::MulAdd(k, q[v], sums[r][v]);
     }
   }
   if (row + kRows - 1 > tile.diagonal) {
+    WDE_UNROLLED
     for (int r = 0; r < kRows; ++r) {
+      WDE_UNROLLED
       for (int v = 0; v < kVectors; ++v) {
         sums[r][v] = HideLater<kVectors>(sums[r][v], row + r, tile.diagonal, v);
       }
     }
   }
   float* HWY_RESTRICT scores = tile.scores + row * kVectors * kLanes;
+  WDE_UNROLLED
   for (int v = 0; v < kVectors; ++v) {
     Vector maximum = hn::Load(kFloats, tile.maximum + v * kLanes);
+    WDE_UNROLLED
     for (int r = 0; r < kRows; ++r) {
       hn::Store(sums[r][v], kFloats, scores + (r * kVectors + v) * kLanes);
       maximum = hn::Max(maximum, sums[r][v]);
@@ -156,6 +171,7 @@ void Scores(const ScoreTile& tile, int64_t keys) {
     return std::array{ScoreRows<static_cast<int>(kRow) + 1, kVectors>...};
   }
   (std::make_index_sequence<kMaxRows>());
+  WDE_UNROLLED
   for (int v = 0; v < kVectors; ++v) {
     hn::Store(hn::Set(kFloats, kHiddenScore), kFloats, tile.maximum + v * kLanes);
   }
@@ -185,6 +201,7 @@ void Softmax(float* HWY_RESTRICT scores, int64_t keys, const float* tile_maximum
              const SoftmaxState& state) {
   Vector maximum[kVectors];
   Vector sum[kVectors];
+  WDE_UNROLLED
   for (int v = 0; v < kVectors; ++v) {
     maximum[v] = hn::Load(kFloats, tile_maximum + v * kLanes);
     sum[v] = hn::Zero(kFloats);
@@ -198,6 +215,7 @@ void Softmax(float* HWY_RESTRICT scores, int64_t keys, const float* tile_maximum
     hn::Store(maximum[v], kFloats, state.maximum + v * kLanes);
   }
   for (int64_t key = 0; key < keys; ++key) {
+    WDE_UNROLLED
     for (int v = 0; v < kVectors; ++v) {
       const Vector score = hn::Load(kFloats, scores + v * kLanes);
       const Vector p = Exp2NonPositive(hn::Sub(score, maximum[v]));
@@ -206,6 +224,7 @@ void Softmax(float* HWY_RESTRICT scores, int64_t keys, const float* tile_maximum
     }
     scores += kVectors * kLanes;
   }
+  WDE_UNROLLED
   for (int v = 0; v < kVectors; ++v) hn::Store(sum[v], kFloats, state.sum + v * kLanes);
 }
 
@@ -228,13 +247,17 @@ struct ValueTile {
 template <int kRows, int kVectors>
 HWY_NOINLINE void ValueRows(const ValueTile& tile, int64_t row) {
   Vector sums[kRows][kVectors];
+  WDE_UNROLLED
   for (int r = 0; r < kRows; ++r) {
+    WDE_UNROLLED
     for (int v = 0; v < kVectors; ++v) sums[r][v] = hn::Zero(kFloats);
   }
   if (tile.rescale != nullptr) {
     const float* before = tile.before + row * tile.before_stride;
+    WDE_UNROLLED
     for (int r = 0; r < kRows; ++r) {
       const Vector rescale = hn::Set(kFloats, tile.rescale[row + r]);
+      WDE_UNROLLED
       for (int v = 0; v < kVectors; ++v) {
         sums[r][v] =
             hn::Mul(rescale, hn::LoadU(kFloats, before + r * tile.before_stride + v * kLanes));
@@ -245,17 +268,22 @@ HWY_NOINLINE void ValueRows(const ValueTile& tile, int64_t row) {
   const float* HWY_RESTRICT value = tile.values;
   for (int64_t key = 0; key < tile.keys; ++key) {
     Vector x[kVectors];
+    WDE_UNROLLED
     for (int v = 0; v < kVectors; ++v) x[v] = hn::LoadU(kFloats, value + v * kLanes);
+    WDE_UNROLLED
     for (int r = 0; r < kRows; ++r) {
       const Vector p = hn::Set(kFloats, probability[r]);
+      WDE_UNROLLED
       for (int v = 0; v < kVectors; ++v) sums[r][v] = hn::MulAdd(p, x[v], sums[r][v]);
     }
     probability += tile.width;
     value += tile.value_stride;
   }
   float* output = tile.output + row * tile.output_stride;
+  WDE_UNROLLED
   for (int r = 0; r < kRows; ++r) {
     const Vector scale = hn::Set(kFloats, tile.inverse_sum ? tile.inverse_sum[row + r] : 1.0f);
+    WDE_UNROLLED
     for (int v = 0; v < kVectors; ++v) {
       hn::StoreU(hn::Mul(sums[r][v], scale), kFloats, output + r * tile.output_stride + v * kLanes);
     }
@@ -351,22 +379,29 @@ HWY_INLINE void TransposeRows(const T* const* rows, int columns, float scale, fl
 
 // Columns [begin, begin + vectors * kLanes) of `rows` rows as f32, zeros from `columns` on.
 template <class T>
-void WidenRows(const T* from, ptrdiff_t from_stride, int64_t rows, int columns, int64_t begin,
-               int64_t vectors, float* to) {
+void WidenRows(const T* from, ptrdiff_t from_stride, int64_t rows, int64_t columns, int64_t begin,
+               int64_t vectors, float* HWY_RESTRICT to) {
+  const int64_t end = std::min(begin + vectors * kLanes, columns);
   for (int64_t row = 0; row < rows; ++row) {
-    for (int64_t v = 0; v < vectors; ++v) {
-      const int64_t column = begin + v * kLanes;
-      const auto left = static_cast<size_t>(std::max<int64_t>(columns - column, 0));
-      const Vector x =
-          left >= kLanes ? LoadF32(kFloats, from + column) : LoadF32N(kFloats, from + column, left);
-      hn::Store(x, kFloats, to + v * kLanes);
+    int64_t column = begin;
+    for (; column + kLanes <= end; column += kLanes) {
+      hn::Store(LoadF32(kFloats, from + column), kFloats, to);
+      to += kLanes;
+    }
+    if (column < end) {
+      hn::Store(LoadF32N(kFloats, from + column, static_cast<size_t>(end - column)), kFloats, to);
+      to += kLanes;
     }
     from += from_stride;
-    to += vectors * kLanes;
   }
 }
 
 // ------------------------------------------------------------------ one work item
+
+struct Rows {
+  const float* first;
+  ptrdiff_t stride;
+};
 
 // Offsets into a thread's workspace, in floats; every part is a whole number of cache lines.
 struct Layout {
@@ -402,10 +437,12 @@ class ItemRun {
         workspace_(workspace),
         head_size_(batch.head_size),
         vectors_((batch.head_size + kLanes - 1) / kLanes),
+        panels_(vectors_, kMaxValueVectors),
         tiles_(item.tokens, kMaxTileKeys),
         query_end_(std::min(item.query_begin + kFlashChunkQueries, item.tokens)) {}
 
   void Run() {
+    if (item_.kv_head + 1 < batch_.kv_heads) PrefetchHead(item_.kv_head + 1);
     for (int g = 0; g < batch_.group; ++g) {
       const int head = item_.kv_head * batch_.group + g;
       PackQueries(head);
@@ -430,6 +467,24 @@ class ItemRun {
            head * head_size_;
   }
 
+  // A head's rows lie a whole packed row apart, which no hardware prefetcher follows; its
+  // neighbour's are in the same pages. Measured at 14 tokens: @@.
+  void PrefetchHead(int kv_head) const {
+    const int64_t rows = std::min(item_.tokens, kMaxTileKeys);
+    PrefetchRows(batch_.k, kv_head, 0, rows);
+    PrefetchRows(batch_.v, kv_head, 0, rows);
+    PrefetchRows(batch_.q, kv_head * batch_.group, item_.query_begin,
+                 std::min(query_end_ - item_.query_begin, rows));
+  }
+
+  void PrefetchRows(const FlashOperand& operand, int64_t head, int64_t first, int64_t rows) const {
+    constexpr int kLineElements = static_cast<int>(64 / sizeof(T));
+    for (int64_t row = first; row < first + rows; ++row) {
+      const T* begin = Row(operand, head, row);
+      for (int i = 0; i < head_size_; i += kLineElements) hwy::Prefetch(begin + i);
+    }
+  }
+
   float* BlockQueries(int64_t query) const {
     return workspace_ + layout_.queries + (query - item_.query_begin) * head_size_;
   }
@@ -448,18 +503,44 @@ class ItemRun {
     }
   }
 
+  // f32 rows can be used where they lie, if whole vectors cover them. A copy pays off where they
+  // are read often: their distance makes them share few sets of L1.
+  bool UsesRowsInPlace() const {
+    return std::is_same_v<T, float> && head_size_ % kLanes == 0 &&
+           item_.tokens <= kMaxTokensInPlace;
+  }
+
   void LoadTile(int64_t tile) {
     loaded_tile_ = tile;
+    if (UsesRowsInPlace()) return;
     const int64_t first = tiles_.begin(tile);
     const int64_t keys = tiles_.size(tile);
     WidenRows(Row(batch_.k, item_.kv_head, first), batch_.k.row_stride, keys, head_size_, 0,
               vectors_, workspace_ + layout_.keys);
-    const Steps panels(vectors_, kMaxValueVectors);
-    for (int64_t panel = 0; panel < panels.count(); ++panel) {
-      const int64_t column = panels.begin(panel) * kLanes;
+    for (int64_t panel = 0; panel < panels_.count(); ++panel) {
+      const int64_t column = panels_.begin(panel) * kLanes;
       WidenRows(Row(batch_.v, item_.kv_head, first), batch_.v.row_stride, keys, head_size_, column,
-                panels.size(panel), workspace_ + layout_.values + column * kMaxTileKeys);
+                panels_.size(panel), workspace_ + layout_.values + column * kMaxTileKeys);
     }
+  }
+
+  // The tile's rows of K.
+  Rows Keys() const {
+    if constexpr (std::is_same_v<T, float>) {
+      if (UsesRowsInPlace()) return {Row(batch_.k, item_.kv_head, 0), batch_.k.row_stride};
+    }
+    return {workspace_ + layout_.keys, vectors_ * kLanes};
+  }
+
+  // The tile's rows of V, from a panel's first column on.
+  Rows Panel(int64_t panel) const {
+    const int64_t column = panels_.begin(panel) * kLanes;
+    if constexpr (std::is_same_v<T, float>) {
+      if (UsesRowsInPlace()) {
+        return {Row(batch_.v, item_.kv_head, 0) + column, batch_.v.row_stride};
+      }
+    }
+    return {workspace_ + layout_.values + column * kMaxTileKeys, panels_.size(panel) * kLanes};
   }
 
   // Queries [q, q + kVectors * kLanes) against one tile of keys.
@@ -473,10 +554,11 @@ class ItemRun {
     const int64_t local = q - item_.query_begin;
     const SoftmaxState state{workspace_ + layout_.maximum + local, workspace_ + layout_.sum + local,
                              workspace_ + layout_.rescale};
+    const Rows keys_of_tile = Keys();
     ScoreTile scores;
     scores.queries = BlockQueries(q);
-    scores.keys = workspace_ + layout_.keys;
-    scores.key_stride = vectors_ * kLanes;
+    scores.keys = keys_of_tile.first;
+    scores.key_stride = keys_of_tile.stride;
     scores.head_size = head_size_;
     scores.diagonal = batch_.causal ? q - first_key : std::numeric_limits<int64_t>::max();
     scores.scores = workspace_ + layout_.scores;
@@ -486,6 +568,7 @@ class ItemRun {
                       state);
     const bool last = first_key + keys == visible;
     if (last) {
+      WDE_UNROLLED
       for (int v = 0; v < kVectors; ++v) {
         float* sum = state.sum + v * kLanes;
         hn::Store(hn::Div(hn::Set(kFloats, 1.0f), hn::Load(kFloats, sum)), kFloats, sum);
@@ -500,14 +583,14 @@ class ItemRun {
     const ptrdiff_t padded = vectors_ * kLanes;
     float* before = workspace_ + layout_.output + (q - item_.query_begin) * padded;
     const bool direct = inverse_sum != nullptr && std::is_same_v<T, float> && padded == head_size_;
-    const Steps panels(vectors_, kMaxValueVectors);
-    for (int64_t panel = 0; panel < panels.count(); ++panel) {
-      const int64_t column = panels.begin(panel) * kLanes;
+    for (int64_t panel = 0; panel < panels_.count(); ++panel) {
+      const int64_t column = panels_.begin(panel) * kLanes;
+      const Rows values = Panel(panel);
       ValueTile tile;
       tile.probabilities = workspace_ + layout_.scores;
       tile.width = width;
-      tile.values = workspace_ + layout_.values + column * kMaxTileKeys;
-      tile.value_stride = panels.size(panel) * kLanes;
+      tile.values = values.first;
+      tile.value_stride = values.stride;
       tile.keys = keys;
       tile.rescale = rescale;
       tile.before = before + column;
@@ -521,7 +604,7 @@ class ItemRun {
           tile.output_stride = batch_.out.row_stride;
         }
       }
-      Values(tile, end - q, panels.size(panel));
+      Values(tile, end - q, panels_.size(panel));
     }
     if (inverse_sum != nullptr && !direct) StoreRows(head, q, end, before);
   }
@@ -546,8 +629,9 @@ class ItemRun {
   const Layout layout_;
   float* const workspace_;
   const int head_size_;
-  const int vectors_;  // of a row of K or V, padded
-  const Steps tiles_;
+  const int vectors_;   // of a row of K or V, padded
+  const Steps panels_;  // of vectors of V
+  const Steps tiles_;   // of keys
   const int64_t query_end_;
   int64_t loaded_tile_ = -1;
 };
@@ -566,6 +650,7 @@ void Run(const FlashBatch& batch, const FlashItem& item, void* workspace) {
 }  // namespace HWY_NAMESPACE
 }  // namespace wde::attention
 HWY_AFTER_NAMESPACE();
+#undef WDE_UNROLLED
 
 #if HWY_ONCE
 namespace wde::attention {

@@ -27,6 +27,7 @@ struct FlashOperand {
 // What every work item of a batch shares.
 struct FlashBatch {
   DType dtype = DType::kF32;
+  int kv_heads = 1;
   int group = 1;  // query heads per key/value head
   int head_size = 0;
   bool causal = false;
