@@ -144,6 +144,7 @@ def main():
     if not set(arguments.dtypes) <= DTYPES.keys() or arguments.dtypes[0] != "f32":
         parser.error("--dtypes: f32, or f32,bf16")
 
+    sys.stdout.reconfigure(line_buffering=True)
     torch.set_num_threads(arguments.threads)
     contestants = [make(dtype) for dtype in arguments.dtypes
                    for make in (lambda dtype: Torch(arguments.model, dtype), lambda dtype: Wde(arguments, dtype))]
