@@ -91,6 +91,9 @@ class BertNormalizer final : public Normalizer {
   }
 
   uint32_t tabulate(char32_t c) const {
+    // Most of the plane, told without the work: Chinese gets spaces, Hangul syllables fall apart.
+    if (options_.handle_chinese_chars && is_chinese(c)) return kSeveral;
+    if (options_.strip_accents && c >= 0xAC00 && c <= 0xD7A3) return kSeveral;
     char32_t out[kMaxOutput];
     const int count = map(c, out);
     return count < 0 ? kReorders : count == 0 ? kDropped : count == 1 ? out[0] : kSeveral;
