@@ -27,14 +27,16 @@ layers::TokenBatch token_batch(const schema::ModelInput& input, const schema::Sh
 
 size_t measure_workspace_bytes(const LoadedModel& model, const ops::OpTable& ops, Device& device,
                                const ShardLimits& limits, int threads) {
-  // Shapes are all that a dry run looks at: sequences of like length that fill the limits.
+  // Shapes are all that a dry run looks at: its inputs and outputs lie where nothing is.
   const int64_t B = std::max<int64_t>(1, std::min(limits.sequences, limits.tokens));
-  layers::TokenBatch batch{.ids = i32_view(nullptr, limits.tokens),
-                           .positions = i32_view(nullptr, limits.tokens),
-                           .type_ids = i32_view(nullptr, limits.tokens),
-                           .skip = i32_view(nullptr, B),
-                           .cu_seqlens = i32_view(nullptr, B + 1),
-                           .max_seqlen = static_cast<int>(std::min(limits.max_length, limits.tokens))};
+  Arena nowhere = Arena::measuring();
+  const auto i32 = [&](int64_t count) { return nowhere.allocate(DType::kI32, {count}); };
+  const layers::TokenBatch batch{.ids = i32(limits.tokens),
+                                 .positions = i32(limits.tokens),
+                                 .type_ids = i32(limits.tokens),
+                                 .skip = i32(B),
+                                 .cu_seqlens = i32(B + 1),
+                                 .max_seqlen = static_cast<int>(std::min(limits.max_length, limits.tokens))};
   const std::unique_ptr<Stream> stream = device.create_stream();
   ThreadPool pool(threads);
   size_t high_water_bytes = 0;
@@ -44,7 +46,7 @@ size_t measure_workspace_bytes(const LoadedModel& model, const ops::OpTable& ops
     ops::OpContext context{.stream = *stream, .ops = ops, .arena = arena, .pool = &pool, .measuring = true};
     const TensorView hidden = model.model->forward(context, batch);
     const int64_t rows = head->rows() == heads::Rows::kPerToken ? limits.tokens : B;
-    head->forward(context, hidden, batch, TensorView::contiguous(nullptr, DType::kF32, {rows, head->columns()}));
+    head->forward(context, hidden, batch, nowhere.allocate(DType::kF32, {rows, head->columns()}));
     high_water_bytes = std::max(high_water_bytes, arena.high_water_bytes());
   }
   return high_water_bytes;

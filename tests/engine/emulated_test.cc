@@ -37,16 +37,16 @@ std::vector<Request> make_requests(int count) {
   return requests;
 }
 
-struct Run {
+struct Outcome {
   std::vector<Result<Response>> answers;
   std::vector<Status> violations;
   EmulatedStats stats;
 };
 
-Run run_on(const EmulatedOptions& device_options, const std::string& executor, int requests) {
+Outcome run_on(const EmulatedOptions& device_options, const std::string& executor, int requests) {
   auto device = create_emulated_device(device_options);
   EXPECT_TRUE(device.ok()) << device.status().message();
-  Run run;
+  Outcome run;
   {
     auto engine = engine::load_on_device(options_for(executor), *device);
     EXPECT_TRUE(engine.ok()) << engine.status().message();
@@ -65,17 +65,17 @@ bool same_bits(const Result<Response>& a, const Result<Response>& b) {
          std::memcmp(a->values.data(), b->values.data(), a->values.size() * sizeof(float)) == 0;
 }
 
-int failures(const Run& run) {
+int failures(const Outcome& run) {
   int count = 0;
   for (const auto& answer : run.answers) count += answer.ok() ? 0 : 1;
   return count;
 }
 
 TEST(EmulatedDevice, AThousandSchedulesGiveTheSameBits) {
-  const Run expected = run_on({.seed = 0}, "simple", 9);
+  const Outcome expected = run_on({.seed = 0}, "simple", 9);
   ASSERT_EQ(failures(expected), 0);
   for (uint64_t seed = 1; seed <= kSchedules; ++seed) {
-    const Run run = run_on({.seed = seed}, "double_buffer", 9);
+    const Outcome run = run_on({.seed = seed}, "double_buffer", 9);
     ASSERT_TRUE(run.violations.empty()) << "seed " << seed << ": " << run.violations.front().message();
     for (size_t i = 0; i < run.answers.size(); ++i) {
       ASSERT_TRUE(same_bits(run.answers[i], expected.answers[i])) << "seed " << seed << ", request " << i;
@@ -85,12 +85,12 @@ TEST(EmulatedDevice, AThousandSchedulesGiveTheSameBits) {
 
 // Whichever wait is taken away, it is missed: each is needed, and the device notices.
 TEST(EmulatedDevice, ARemovedEventIsFound) {
-  const Run whole = run_on({.seed = 3}, "double_buffer", 9);
+  const Outcome whole = run_on({.seed = 3}, "double_buffer", 9);
   ASSERT_EQ(failures(whole), 0);
   ASSERT_GT(whole.stats.waits, 4u);
   for (size_t wait = 1; wait <= whole.stats.waits; ++wait) {
     for (uint64_t seed = 0; seed < 3; ++seed) {
-      const Run run = run_on({.seed = seed, .faults = {.drop_wait = wait}}, "double_buffer", 9);
+      const Outcome run = run_on({.seed = seed, .faults = {.drop_wait = wait}}, "double_buffer", 9);
       EXPECT_FALSE(run.violations.empty()) << "wait " << wait << " can be removed unnoticed, seed " << seed;
       EXPECT_GT(failures(run), 0);
     }
@@ -99,7 +99,7 @@ TEST(EmulatedDevice, ARemovedEventIsFound) {
 
 // Requests of one batch share their fate; nothing else may.
 void expect_one_batch_fails(const EmulatedFaults& faults, const std::string& executor) {
-  const Run expected = run_on({.seed = 5}, executor, 12);
+  const Outcome expected = run_on({.seed = 5}, executor, 12);
   ASSERT_EQ(failures(expected), 0);
   auto device = create_emulated_device({.seed = 5});
   ASSERT_TRUE(device.ok());
