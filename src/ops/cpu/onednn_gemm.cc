@@ -29,8 +29,8 @@ namespace {
 
 using dnnl::memory;
 
-// The M that primitives are made for. Any M >= 1 is cut into at most 3 of them and repeats of the
-// last.
+// The M that primitives are made for. Any other is cut greedily: repeats of the last, then at
+// most 5.
 constexpr std::array<int64_t, 14> kPieceRows = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 96, 128, 256};
 constexpr int64_t kMostRows = kPieceRows.back();
 constexpr size_t kAlignmentBytes = 64;
