@@ -47,7 +47,8 @@ class Attention {
   // The backend's name in attention_backends().
   virtual std::string_view name() const = 0;
   // Workspace that run() takes, at most, for batches within these limits and `threads` CPU threads.
-  virtual size_t workspace_bytes(int64_t tokens, int64_t sequences, int64_t max_seqlen, int threads) const = 0;
+  virtual size_t workspace_bytes(int64_t tokens, int64_t sequences, int64_t max_seqlen,
+                                 int threads) const = 0;
   // A sequence's rows have the same bits whatever else is in the batch and however many threads.
   virtual void run(ops::OpContext& context, const AttentionArgs& args, void* workspace) const = 0;
 };
@@ -55,7 +56,8 @@ class Attention {
 struct AttentionBackend {
   std::string_view name;
   // Empty when it can do the problem there, else the reason why not.
-  std::string (*refusal)(const AttentionProblem& problem, const Device& device, const ops::OpTable& ops);
+  std::string (*refusal)(const AttentionProblem& problem, const Device& device,
+                         const ops::OpTable& ops);
   std::unique_ptr<Attention> (*create)(const AttentionProblem& problem, const ops::OpTable& ops);
 };
 
@@ -64,10 +66,12 @@ std::span<const AttentionBackend> attention_backends();
 
 // The first backend that does not refuse, or the one named by `forced` (may be empty).
 // Errors: kInvalidArgument for an unknown name (lists the known), kUnsupported with the reasons.
-Result<std::unique_ptr<Attention>> create_attention(const AttentionProblem& problem, const Device& device,
-                                                    const ops::OpTable& ops, std::string_view forced = {});
+Result<std::unique_ptr<Attention>> create_attention(const AttentionProblem& problem,
+                                                    const Device& device, const ops::OpTable& ops,
+                                                    std::string_view forced = {});
 
-// Checks the shapes (WDE_CHECK), takes the workspace from the arena, runs; when measuring, only takes.
+// Checks the shapes (WDE_CHECK), takes the workspace from the arena, runs; when measuring, only
+// takes.
 void attend(ops::OpContext& context, const Attention& attention, const AttentionArgs& args);
 
 }  // namespace wde::attention

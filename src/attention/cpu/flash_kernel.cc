@@ -68,7 +68,7 @@ constexpr float kHiddenScore = -std::numeric_limits<float>::max() / 4;
 class Steps {
  public:
   Steps(int64_t count, int64_t largest)
-      : steps_((count + largest - 1) / largest),
+      : steps_(count == 0 ? 0 : (count + largest - 1) / largest),
         size_(steps_ == 0 ? 0 : count / steps_),
         longer_(steps_ == 0 ? 0 : count % steps_) {}
   int64_t count() const { return steps_; }
@@ -442,13 +442,13 @@ class ItemRun {
         query_end_(std::min(item.query_begin + kFlashChunkQueries, item.tokens)) {}
 
   void Run() {
-    if (item_.kv_head + 1 < batch_.kv_heads) PrefetchHead(item_.kv_head + 1);
     for (int g = 0; g < batch_.group; ++g) {
       const int head = item_.kv_head * batch_.group + g;
       PackQueries(head);
       const int64_t visible = batch_.causal ? query_end_ : item_.tokens;
       for (int64_t tile = 0; tile < tiles_.count() && tiles_.begin(tile) < visible; ++tile) {
         if (tile != loaded_tile_) LoadTile(tile);
+        PlanPrefetch(head, tile);
         for (int64_t q = item_.query_begin; q < query_end_; q += kBlockQueries) {
           if (query_end_ - q > kLanes) {
             Block<2>(head, q, tile);
@@ -467,22 +467,42 @@ class ItemRun {
            head * head_size_;
   }
 
-  // A head's rows lie a whole packed row apart, which no hardware prefetcher follows; its
-  // neighbour's are in the same pages. Measured at 14 tokens: @@.
-  void PrefetchHead(int kv_head) const {
-    const int64_t rows = std::min(item_.tokens, kMaxTileKeys);
-    PrefetchRows(batch_.k, kv_head, 0, rows);
-    PrefetchRows(batch_.v, kv_head, 0, rows);
-    PrefetchRows(batch_.q, kv_head * batch_.group, item_.query_begin,
-                 std::min(query_end_ - item_.query_begin, rows));
+  // Chooses what the blocks of this tile prefetch, a part each: the
+  // next tile's keys and values, or the next head's, with its queries.
+  void PlanPrefetch(int head, int64_t tile) {
+    const bool next_tile =
+        tile + 1 < tiles_.count() && (!batch_.causal || tiles_.begin(tile + 1) < query_end_);
+    const bool next_head = !next_tile && head + 1 < batch_.kv_heads * batch_.group;
+    next_head_ = next_tile ? head : head + 1;
+    next_first_key_ = next_tile ? tiles_.begin(tile + 1) : 0;
+    next_keys_ = next_tile ? tiles_.size(tile + 1) : next_head ? tiles_.size(0) : 0;
+    next_queries_ = next_head ? query_end_ - item_.query_begin : 0;
+    const int64_t blocks = (query_end_ - item_.query_begin + kBlockQueries - 1) / kBlockQueries;
+    const int64_t rows = std::max(next_keys_, next_queries_);
+    prefetch_parts_ = Steps(rows, (rows + blocks - 1) / blocks);
+    prefetch_part_ = 0;
   }
 
-  void PrefetchRows(const FlashOperand& operand, int64_t head, int64_t first, int64_t rows) const {
-    constexpr int kLineElements = static_cast<int>(64 / sizeof(T));
-    for (int64_t row = first; row < first + rows; ++row) {
-      const T* begin = Row(operand, head, row);
-      for (int i = 0; i < head_size_; i += kLineElements) hwy::Prefetch(begin + i);
+  // A head's rows lie a whole packed row apart, which no hardware prefetcher follows. In one burst
+  // they would stall for want of line fill buffers.
+  void PrefetchPart() {
+    if (prefetch_part_ == prefetch_parts_.count()) return;
+    const int64_t begin = prefetch_parts_.begin(prefetch_part_);
+    const int64_t end = begin + prefetch_parts_.size(prefetch_part_);
+    ++prefetch_part_;
+    const int kv_head = next_head_ / batch_.group;
+    for (int64_t row = begin; row < end; ++row) {
+      if (row < next_keys_) {
+        PrefetchRow(Row(batch_.k, kv_head, next_first_key_ + row));
+        PrefetchRow(Row(batch_.v, kv_head, next_first_key_ + row));
+      }
+      if (row < next_queries_) PrefetchRow(Row(batch_.q, next_head_, item_.query_begin + row));
     }
+  }
+
+  void PrefetchRow(const T* row) const {
+    constexpr int kLineElements = static_cast<int>(64 / sizeof(T));
+    for (int i = 0; i < head_size_; i += kLineElements) hwy::Prefetch(row + i);
   }
 
   float* BlockQueries(int64_t query) const {
@@ -563,6 +583,7 @@ class ItemRun {
     scores.diagonal = batch_.causal ? q - first_key : std::numeric_limits<int64_t>::max();
     scores.scores = workspace_ + layout_.scores;
     scores.maximum = workspace_ + layout_.tile_maximum;
+    PrefetchPart();
     Scores<kVectors>(scores, keys);
     Softmax<kVectors>(scores.scores, keys, scores.maximum, tile == 0 ? Tile::kFirst : Tile::kLater,
                       state);
@@ -634,6 +655,10 @@ class ItemRun {
   const Steps tiles_;   // of keys
   const int64_t query_end_;
   int64_t loaded_tile_ = -1;
+  int next_head_ = 0;
+  int64_t next_first_key_ = 0, next_keys_ = 0, next_queries_ = 0;
+  Steps prefetch_parts_{0, 1};
+  int64_t prefetch_part_ = 0;
 };
 
 size_t WorkspaceBytes(int head_size) { return Layout(head_size).total * sizeof(float); }
