@@ -21,7 +21,7 @@ quietly() {
 step "1/4  Debian packages"
 tools/install_packages.sh build
 
-step "2/4  Build (about ten minutes on two cores the first time)"
+step "2/4  Build (some minutes the first time)"
 [ -f build/release/build.ninja ] || quietly cmake --preset release
 if [ -t 1 ]; then
   cmake --build --preset release --target wde
