@@ -1,4 +1,5 @@
-// Everything a registry of WDE holds, for `wde list`: what there is, and why a thing can't be used here.
+// Everything a registry of WDE holds, for `wde list`: what there is, and why a thing can't be used
+// here.
 #pragma once
 
 #include <string>
@@ -13,7 +14,8 @@ struct CatalogEntry {
 };
 
 struct CatalogSection {
-  std::string title;  // "workflows", "architectures", "attention backends", "executors", "devices", …
+  std::string
+      title;  // "workflows", "architectures", "attention backends", "executors", "devices", …
   std::vector<CatalogEntry> entries;  // in the registry's order: best first
 };
 

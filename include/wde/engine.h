@@ -61,32 +61,37 @@ class TextTokenizer {
   static Result<std::unique_ptr<TextTokenizer>> load(const EngineOptions& options);
   virtual ~TextTokenizer() = default;
 
-  // Special tokens added unless told otherwise; never truncated, no prompt. Ill-formed UTF-8 is read as U+FFFD.
-  virtual Result<std::vector<Token>> tokenize(const Input& input, bool add_special_tokens) const = 0;
+  // Special tokens added unless told otherwise; never truncated, no prompt. Ill-formed UTF-8 is
+  // read as U+FFFD.
+  virtual Result<std::vector<Token>> tokenize(const Input& input,
+                                              bool add_special_tokens) const = 0;
   // Errors: kInvalidArgument for an id outside the vocabulary.
-  virtual Result<std::string> decode(std::span<const int32_t> ids, bool skip_special_tokens) const = 0;
+  virtual Result<std::string> decode(std::span<const int32_t> ids,
+                                     bool skip_special_tokens) const = 0;
 };
 
 // Thread-safe. Destruction shuts down.
 class Engine {
  public:
-  // Resolves the model, chooses the workflow, loads the weights, plans memory, starts the threads. Blocks.
-  // Errors: kNotFound, kDataLoss (files), kUnsupported (architecture, module), kInvalidArgument (an option:
-  // the message names it), kResourceExhausted (memory: with the numbers), kIoError (network).
+  // Resolves the model, chooses the workflow, loads the weights, plans memory, starts the threads.
+  // Blocks. Errors: kNotFound, kDataLoss (files), kUnsupported (architecture, module),
+  // kInvalidArgument (an option: the message names it), kResourceExhausted (memory: with the
+  // numbers), kIoError (network).
   static Result<std::unique_ptr<Engine>> load(const EngineOptions& options);
-  // What load() would make, with the memory it would take, without packing weights or starting a thread.
-  // Errors: as load(), a lack of memory included.
+  // What load() would make, with the memory it would take, without packing weights or starting a
+  // thread. Errors: as load(), a lack of memory included.
   static Result<ModelInfo> plan(const EngineOptions& options);
 
   virtual ~Engine() = default;
 
-  // Accepts a request and returns at once, or refuses it and never calls `done`. An accepted request is
-  // answered exactly once, whatever happens. Errors: kInvalidArgument, kUnsupported, kEmptyInput (fields),
-  // kOverloaded (queue full), kShuttingDown.
+  // Accepts a request and returns at once, or refuses it and never calls `done`. An accepted
+  // request is answered exactly once, whatever happens. Errors: kInvalidArgument, kUnsupported,
+  // kEmptyInput (fields), kOverloaded (queue full), kShuttingDown.
   virtual Result<RequestId> submit(Request request, Callback done) = 0;
   // The same, but waits for room in the queue instead of refusing with kOverloaded. Blocks.
   virtual Result<RequestId> submit_when_room(Request request, Callback done) = 0;
-  // Takes a request back: if it is not in a batch yet it is answered kCancelled, else it runs to its end.
+  // Takes a request back: if it is not in a batch yet it is answered kCancelled, else it runs to
+  // its end.
   virtual void cancel(RequestId id) = 0;
 
   // Blocking conveniences. The answers come in the order of the requests.

@@ -1,5 +1,5 @@
-// Errors as values: what a request, file, environment or device can cause is a Status that says what
-// was expected, what was found and where. Public; knows nothing but the standard library.
+// Errors as values: what a request, file, environment or device can cause is a Status that says
+// what was expected, what was found and where. Public; knows nothing but the standard library.
 #pragma once
 
 #include <cstdlib>
@@ -59,8 +59,10 @@ class [[nodiscard]] Status {
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}         // NOLINT: implicit by design
-  Result(Status status) : state_(std::in_place_index<1>, std::move(status)) {}  // NOLINT: implicit by design
+  Result(T value)
+      : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: implicit by design
+  Result(Status status)
+      : state_(std::in_place_index<1>, std::move(status)) {}  // NOLINT: implicit by design
 
   bool ok() const { return state_.index() == 0; }
   explicit operator bool() const { return ok(); }

@@ -50,7 +50,8 @@ struct Request {
   std::optional<TruncationSide> truncation_side;
   // kEmbed: L2-normalize; unset means as the model does.
   std::optional<bool> normalize;
-  // kEmbed: keep the first so many components (Matryoshka), then renormalize where the vector is normalized.
+  // kEmbed: keep the first so many components (Matryoshka), then renormalize where the vector is
+  // normalized.
   std::optional<int> dimensions;
   // Not computed when it could only be after this.
   std::optional<Clock::time_point> deadline;
@@ -65,8 +66,8 @@ struct Timestamps {
   Clock::time_point end;        // its answer was on the host
 };
 
-// The answer to one request: `rows` × `columns` fp32 values, row-major. One row for kEmbed; for kHidden a
-// row per token, special tokens included.
+// The answer to one request: `rows` × `columns` fp32 values, row-major. One row for kEmbed; for
+// kHidden a row per token, special tokens included.
 struct Response {
   Task task = Task::kEmbed;
   int64_t rows = 0;
@@ -78,10 +79,12 @@ struct Response {
   Timestamps timestamps;
 };
 
-// Called exactly once for each accepted request, on an engine thread: be quick, don't block, don't throw.
+// Called exactly once for each accepted request, on an engine thread: be quick, don't block, don't
+// throw.
 using Callback = std::function<void(Result<Response>)>;
 
-// How an engine is made. An empty string or optional means "as the model's files say", else the default.
+// How an engine is made. An empty string or optional means "as the model's files say", else the
+// default.
 struct EngineOptions {
   std::string model;              // a folder, or a hub id
   std::string revision;           // of a hub id
@@ -101,13 +104,14 @@ struct EngineOptions {
   std::optional<std::string> prompt_name;  // the default prompt's name
   int max_batch_tokens = 0;                // 0: as the device likes it (a CPU 4096, others 16384)
   int max_batch_requests = 512;
-  int max_queued_requests = 4096;          // accepted and not yet in a batch
-  int threads = 0;                         // CPU threads that compute; 0: every core this process may use
-  int request_threads = 0;                 // threads that tokenize; 0: as many as `threads`
-  int data_parallel = 1;                   // workers that share one copy of the weights
-  double memory_utilization = 0.9;         // share of the device's memory that the plan may use
+  int max_queued_requests = 4096;   // accepted and not yet in a batch
+  int threads = 0;                  // CPU threads that compute; 0: every core this process may use
+  int request_threads = 0;          // threads that tokenize; 0: as many as `threads`
+  int data_parallel = 1;            // workers that share one copy of the weights
+  double memory_utilization = 0.9;  // share of the device's memory that the plan may use
   // Called while a hub id is downloaded: file, bytes done, bytes in all (0: unknown).
-  std::function<void(const std::string& file, uint64_t done_bytes, uint64_t total_bytes)> download_progress;
+  std::function<void(const std::string& file, uint64_t done_bytes, uint64_t total_bytes)>
+      download_progress;
 };
 
 }  // namespace wde

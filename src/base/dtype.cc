@@ -13,10 +13,10 @@ struct DTypeName {
 };
 // The first name of a dtype is the one we print.
 constexpr DTypeName kNames[] = {
-    {"f32", DType::kF32},      {"bf16", DType::kBF16},    {"f16", DType::kF16},
-    {"i8", DType::kI8},        {"u8", DType::kU8},        {"i32", DType::kI32},
-    {"i64", DType::kI64},      {"float32", DType::kF32},  {"bfloat16", DType::kBF16},
-    {"float16", DType::kF16},  {"int8", DType::kI8},
+    {"f32", DType::kF32},     {"bf16", DType::kBF16},   {"f16", DType::kF16},
+    {"i8", DType::kI8},       {"u8", DType::kU8},       {"i32", DType::kI32},
+    {"i64", DType::kI64},     {"float32", DType::kF32}, {"bfloat16", DType::kBF16},
+    {"float16", DType::kF16}, {"int8", DType::kI8},
 };
 
 template <class From, class To>
@@ -34,10 +34,14 @@ void convert(const void* source, void* destination, size_t count) {
 template <class From>
 void convert_from(const void* source, void* destination, DType to, size_t count) {
   switch (to) {
-    case DType::kF32: return convert<From, float>(source, destination, count);
-    case DType::kBF16: return convert<From, bf16>(source, destination, count);
-    case DType::kF16: return convert<From, f16>(source, destination, count);
-    default: WDE_CHECK(!"convert_elements: not a floating-point dtype");
+    case DType::kF32:
+      return convert<From, float>(source, destination, count);
+    case DType::kBF16:
+      return convert<From, bf16>(source, destination, count);
+    case DType::kF16:
+      return convert<From, f16>(source, destination, count);
+    default:
+      WDE_CHECK(!"convert_elements: not a floating-point dtype");
   }
 }
 
@@ -62,7 +66,8 @@ float to_f32(f16 value) {
   const uint32_t exponent = (value.bits >> 10) & 0x1fu;
   const uint32_t mantissa = value.bits & 0x3ffu;
   if (exponent == 0x1f) return std::bit_cast<float>(sign | 0x7f800000u | (mantissa << 13));
-  if (exponent != 0) return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (mantissa << 13));
+  if (exponent != 0)
+    return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (mantissa << 13));
   const float magnitude = static_cast<float>(mantissa) * 0x1p-24f;  // subnormal or zero
   return sign != 0 ? -magnitude : magnitude;
 }
@@ -88,10 +93,14 @@ void convert_elements(const void* source, DType from, void* destination, DType t
     return;
   }
   switch (from) {
-    case DType::kF32: return convert_from<float>(source, destination, to, count);
-    case DType::kBF16: return convert_from<bf16>(source, destination, to, count);
-    case DType::kF16: return convert_from<f16>(source, destination, to, count);
-    default: WDE_CHECK(!"convert_elements: not a floating-point dtype");
+    case DType::kF32:
+      return convert_from<float>(source, destination, to, count);
+    case DType::kBF16:
+      return convert_from<bf16>(source, destination, to, count);
+    case DType::kF16:
+      return convert_from<f16>(source, destination, to, count);
+    default:
+      WDE_CHECK(!"convert_elements: not a floating-point dtype");
   }
 }
 

@@ -14,12 +14,16 @@ enum class DType : uint8_t { kF32, kBF16, kF16, kI8, kU8, kI32, kI64 };
 constexpr size_t dtype_size_bytes(DType dtype) {
   switch (dtype) {
     case DType::kF32:
-    case DType::kI32: return 4;
+    case DType::kI32:
+      return 4;
     case DType::kBF16:
-    case DType::kF16: return 2;
+    case DType::kF16:
+      return 2;
     case DType::kI8:
-    case DType::kU8: return 1;
-    case DType::kI64: return 8;
+    case DType::kU8:
+      return 1;
+    case DType::kI64:
+      return 8;
   }
   return 0;
 }
@@ -41,7 +45,9 @@ struct f16 {
 };
 
 inline float to_f32(float value) { return value; }
-inline float to_f32(bf16 value) { return std::bit_cast<float>(static_cast<uint32_t>(value.bits) << 16); }
+inline float to_f32(bf16 value) {
+  return std::bit_cast<float>(static_cast<uint32_t>(value.bits) << 16);
+}
 float to_f32(f16 value);
 
 // Round to nearest, ties to even; NaN stays a (quiet) NaN, overflow becomes infinity.
@@ -55,11 +61,17 @@ f16 to_f16(float value);
 template <class T>
 T from_f32(float value);
 template <>
-inline float from_f32<float>(float value) { return value; }
+inline float from_f32<float>(float value) {
+  return value;
+}
 template <>
-inline bf16 from_f32<bf16>(float value) { return to_bf16(value); }
+inline bf16 from_f32<bf16>(float value) {
+  return to_bf16(value);
+}
 template <>
-inline f16 from_f32<f16>(float value) { return to_f16(value); }
+inline f16 from_f32<f16>(float value) {
+  return to_f16(value);
+}
 
 // count elements of `from` dtype (F32, BF16, F16) at source, to fp32 / `to` dtype at destination.
 // The ranges must not overlap.

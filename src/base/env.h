@@ -14,7 +14,8 @@ struct Variable {
   std::string_view help;
 };
 
-// HF_HOME, HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE, HF_HUB_CACHE, WDE_LOG, WDE_ISA, TEI's server options, …
+// HF_HOME, HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE, HF_HUB_CACHE, WDE_LOG, WDE_ISA, TEI's server
+// options, …
 std::span<const Variable> known_variables();
 
 // The value of a known variable; unset or empty gives nullopt. Asking for an unknown one aborts.

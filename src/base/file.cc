@@ -38,7 +38,8 @@ Status too_large_error(const std::string& path, size_t size_bytes, size_t max_by
                          size_bytes, max_bytes);
 }
 
-// Opens a regular file and tells its size. O_NONBLOCK: opening a pipe that nobody writes must not hang.
+// Opens a regular file and tells its size. O_NONBLOCK: opening a pipe that nobody writes must not
+// hang.
 Result<int> open_regular(const std::string& path, size_t* size_bytes) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) return errno_error(path, "open");
@@ -58,7 +59,8 @@ Result<std::string> read_file(const std::string& path, size_t max_bytes) {
   WDE_ASSIGN_OR_RETURN(const int raw, open_regular(path, &size_bytes));
   const FileDescriptor descriptor(raw);
   if (size_bytes > max_bytes) return too_large_error(path, size_bytes, max_bytes);
-  // Read to the end, whatever fstat said: files of /proc and /sys have no size, and others may grow.
+  // Read to the end, whatever fstat said: files of /proc and /sys have no size, and others may
+  // grow.
   std::string content(size_bytes + 1, '\0');
   size_t done = 0;
   while (true) {

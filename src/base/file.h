@@ -18,8 +18,8 @@ Result<std::string> read_file(const std::string& path, size_t max_bytes);
 bool file_exists(const std::string& path);
 bool directory_exists(const std::string& path);
 
-// A file mapped read-only and shared: pages come from the page cache, and several processes share them.
-// Movable, not copyable; the bytes live as long as this object.
+// A file mapped read-only and shared: pages come from the page cache, and several processes share
+// them. Movable, not copyable; the bytes live as long as this object.
 class MappedFile {
  public:
   // Errors: kNotFound, kIoError; each names the path. An empty file maps to an empty span.

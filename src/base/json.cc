@@ -17,14 +17,21 @@ constexpr size_t kMaxDepth = 64;
 
 std::string_view kind_name(const value& found) {
   switch (found.kind()) {
-    case boost::json::kind::null: return "null";
-    case boost::json::kind::bool_: return "a boolean";
+    case boost::json::kind::null:
+      return "null";
+    case boost::json::kind::bool_:
+      return "a boolean";
     case boost::json::kind::int64:
-    case boost::json::kind::uint64: return "an integer";
-    case boost::json::kind::double_: return "a number";
-    case boost::json::kind::string: return "a string";
-    case boost::json::kind::array: return "an array";
-    case boost::json::kind::object: return "an object";
+    case boost::json::kind::uint64:
+      return "an integer";
+    case boost::json::kind::double_:
+      return "a number";
+    case boost::json::kind::string:
+      return "a string";
+    case boost::json::kind::array:
+      return "an array";
+    case boost::json::kind::object:
+      return "an object";
   }
   return "?";
 }
@@ -52,7 +59,8 @@ Result<value> parse(std::string_view text) {
   const std::string_view before = text.substr(0, std::min(consumed, text.size()));
   const auto line = std::count(before.begin(), before.end(), '\n') + 1;
   const size_t line_start = before.rfind('\n');
-  const size_t column = before.size() - (line_start == std::string_view::npos ? 0 : line_start + 1) + 1;
+  const size_t column =
+      before.size() - (line_start == std::string_view::npos ? 0 : line_start + 1) + 1;
   return data_loss_error("invalid JSON at line {}, column {}: {}", line, column, error.message());
 }
 
@@ -69,7 +77,8 @@ Result<int64_t> get_int(const object& from, std::string_view key, int64_t fallba
   if (const int64_t* number = member->if_int64()) return *number;
   if (const double* number = member->if_double()) {
     // 512.0 is what some exporters write for 512; 2^53 bounds what a double holds exactly.
-    if (std::trunc(*number) == *number && std::abs(*number) <= 0x1p53) return static_cast<int64_t>(*number);
+    if (std::trunc(*number) == *number && std::abs(*number) <= 0x1p53)
+      return static_cast<int64_t>(*number);
     // transformers writes model_max_length as 1e30 for "none".
     if (*number > 0x1p53) return std::numeric_limits<int64_t>::max();
   }
@@ -93,7 +102,8 @@ Result<bool> get_bool(const object& from, std::string_view key, bool fallback) {
   return type_error(key, "a boolean", *member);
 }
 
-Result<std::string> get_string(const object& from, std::string_view key, std::string_view fallback) {
+Result<std::string> get_string(const object& from, std::string_view key,
+                               std::string_view fallback) {
   const value* member = find_member(from, key);
   if (member == nullptr) return std::string(fallback);
   if (const boost::json::string* text = member->if_string()) return std::string(*text);

@@ -26,8 +26,8 @@ Result<value> parse(std::string_view text);
 // the path.
 Result<value> parse_file(const std::string& path, size_t max_bytes = size_t{256} << 20);
 
-// Typed look-ups in an object: a missing or null member gives `fallback`; a member of another type is
-// an error (kDataLoss) that names the key, the expected and the found type.
+// Typed look-ups in an object: a missing or null member gives `fallback`; a member of another type
+// is an error (kDataLoss) that names the key, the expected and the found type.
 Result<int64_t> get_int(const object& from, std::string_view key, int64_t fallback);
 Result<double> get_double(const object& from, std::string_view key, double fallback);
 Result<bool> get_bool(const object& from, std::string_view key, bool fallback);

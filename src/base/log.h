@@ -1,5 +1,5 @@
-// Leveled logging to stderr, as text for people or JSON lines for machines. The only user of spdlog.
-// Every function may be called from any thread.
+// Leveled logging to stderr, as text for people or JSON lines for machines. The only user of
+// spdlog. Every function may be called from any thread.
 #pragma once
 
 #include <fmt/core.h>
@@ -24,9 +24,9 @@ bool enabled(Level level);
 // One line, whatever line breaks the message holds.
 void write(Level level, std::string_view message);
 
-#define WDE_LOG_FUNCTION(function, level)                              \
-  template <class... Args>                                             \
-  void function(fmt::format_string<Args...> format, Args&&... args) {  \
+#define WDE_LOG_FUNCTION(function, level)                                               \
+  template <class... Args>                                                              \
+  void function(fmt::format_string<Args...> format, Args&&... args) {                   \
     if (enabled(level)) write(level, fmt::format(format, std::forward<Args>(args)...)); \
   }
 WDE_LOG_FUNCTION(debug, Level::kDebug)

@@ -1,4 +1,5 @@
-// Lets one thread wait until something it watches may have changed, without missing a change in between.
+// Lets one thread wait until something it watches may have changed, without missing a change in
+// between.
 #pragma once
 
 #include <condition_variable>

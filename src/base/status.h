@@ -10,9 +10,9 @@
 
 namespace wde {
 
-#define WDE_STATUS_FACTORY(function, code)                                       \
-  template <class... Args>                                                       \
-  Status function(fmt::format_string<Args...> format, Args&&... args) {          \
+#define WDE_STATUS_FACTORY(function, code)                                             \
+  template <class... Args>                                                             \
+  Status function(fmt::format_string<Args...> format, Args&&... args) {                \
     return Status(StatusCode::code, fmt::format(format, std::forward<Args>(args)...)); \
   }
 WDE_STATUS_FACTORY(invalid_argument_error, kInvalidArgument)
@@ -38,8 +38,8 @@ WDE_STATUS_FACTORY(internal_error, kInternal)
 #define WDE_CHECK(condition) \
   (static_cast<bool>(condition) ? void(0) : ::wde::check_failed(#condition, __FILE__, __LINE__))
 
-#define WDE_RETURN_IF_ERROR(expression)                   \
-  do {                                                    \
+#define WDE_RETURN_IF_ERROR(expression)                                                  \
+  do {                                                                                   \
     if (::wde::Status wde_status_ = (expression); !wde_status_.ok()) return wde_status_; \
   } while (false)
 

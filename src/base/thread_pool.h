@@ -18,7 +18,8 @@ size_t available_memory_bytes();
 class ThreadPool {
  public:
   // `threads` >= 1 counts the caller, who works too: ThreadPool(1) starts no thread. When
-  // `first_core` >= 0, worker i is pinned to the i-th core of the process's affinity mask from there.
+  // `first_core` >= 0, worker i is pinned to the i-th core of the process's affinity mask from
+  // there.
   explicit ThreadPool(int threads, int first_core = -1);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -26,14 +27,18 @@ class ThreadPool {
 
   int threads() const;
 
-  // Runs task(index, thread) once for every index in [0, count), thread in [0, threads()), and returns
-  // when all are done (their writes are visible). Indices are handed out in order, one at a time, to
-  // whoever is free. Blocks; allocates nothing. Tasks must not throw nor call parallel_for of this pool.
+  // Runs task(index, thread) once for every index in [0, count), thread in [0, threads()), and
+  // returns when all are done (their writes are visible). Indices are handed out in order, one at a
+  // time, to whoever is free. Blocks; allocates nothing. Tasks must not throw nor call parallel_for
+  // of this pool.
   template <class Task>
   void parallel_for(size_t count, const Task& task) {
-    run(count, [](const void* context, size_t index, int thread) {
-      (*static_cast<const Task*>(context))(index, thread);
-    }, &task);
+    run(
+        count,
+        [](const void* context, size_t index, int thread) {
+          (*static_cast<const Task*>(context))(index, thread);
+        },
+        &task);
   }
 
  private:

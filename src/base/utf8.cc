@@ -5,8 +5,8 @@
 namespace wde {
 namespace {
 
-// Length in bytes of the well-formed sequence at `at`, or minus the length of the maximal ill-formed
-// subpart there (Unicode 15, table 3-7).
+// Length in bytes of the well-formed sequence at `at`, or minus the length of the maximal
+// ill-formed subpart there (Unicode 15, table 3-7).
 int sequence_length(std::string_view text, size_t at) {
   const auto byte = [&](size_t offset) -> unsigned {
     return at + offset < text.size() ? static_cast<uint8_t>(text[at + offset]) : 0u;

@@ -16,16 +16,18 @@ namespace wde {
 namespace engine {
 namespace {
 
-// The life of a request: submit() on a client's thread, process() on a request thread, then the engine thread picks it
-// into a batch, starts that on the executor and answers it when it completes.
+// The life of a request: submit() on a client's thread, process() on a request thread, then the
+// engine thread picks it into a batch, starts that on the executor and answers it when it
+// completes.
 class EngineImpl final : public Engine {
  public:
   explicit EngineImpl(std::unique_ptr<Signal> signal, workflow::Assembly assembly)
       : signal_(std::move(signal)),
         parts_(std::move(assembly)),
         max_queued_(static_cast<size_t>(parts_.settings.options.max_queued_requests)) {
-    request_threads_ = std::make_unique<RequestThreads>(parts_.settings.request_threads,
-                                                        [this](AcceptedRequest request) { process(std::move(request)); });
+    request_threads_ = std::make_unique<RequestThreads>(
+        parts_.settings.request_threads,
+        [this](AcceptedRequest request) { process(std::move(request)); });
     engine_thread_ = std::thread([this] { run_loop(); });
   }
 
@@ -83,18 +85,22 @@ class EngineImpl final : public Engine {
     accepted.request = std::move(request);
 
     std::unique_lock lock(mutex_);
-    if (when_full == WhenFull::kWait) room_.wait(lock, [&] { return !accepting_ || queued_ < max_queued_; });
+    if (when_full == WhenFull::kWait)
+      room_.wait(lock, [&] { return !accepting_ || queued_ < max_queued_; });
     if (!accepting_) return shutting_down_error("the engine is shutting down");
-    if (queued_ >= max_queued_) return overloaded_error("the queue is full: {} requests are waiting", queued_);
+    if (queued_ >= max_queued_)
+      return overloaded_error("the queue is full: {} requests are waiting", queued_);
     const RequestId id = ++last_id_;
-    auto ticket = std::make_shared<schema::Ticket>(id, [this, id, done = std::move(done)](Result<Response> result) {
-      done(std::move(result));
-      forget(id);
-    });
+    auto ticket = std::make_shared<schema::Ticket>(
+        id, [this, id, done = std::move(done)](Result<Response> result) {
+          done(std::move(result));
+          forget(id);
+        });
     tickets_.emplace(id, ticket);
     ++queued_;
     accepted.schedulable.ticket = std::move(ticket);
-    // Under the lock, so that shutdown() can't end the request threads between the check above and this.
+    // Under the lock, so that shutdown() can't end the request threads between the check above and
+    // this.
     request_threads_->push(std::move(accepted));
     return id;
   }
@@ -147,12 +153,14 @@ class EngineImpl final : public Engine {
       pipeline::Scheduler::Picked picked = parts_.scheduler->pick(Clock::now());
       left_queue(picked.batch.requests.size() + picked.cancelled.size() + picked.expired.size());
       answer_all(&picked.cancelled, cancelled_error("cancelled by the client"));
-      answer_all(&picked.expired, deadline_exceeded_error("the deadline passed before the request was computed"));
+      answer_all(&picked.expired,
+                 deadline_exceeded_error("the deadline passed before the request was computed"));
       if (picked.batch.empty()) {
         parts_.executor->release(slot);
         break;
       }
-      metrics_.observe_batch(picked.batch.requests.size(), static_cast<size_t>(picked.batch.tokens));
+      metrics_.observe_batch(picked.batch.requests.size(),
+                             static_cast<size_t>(picked.batch.tokens));
       slot->batch = std::move(picked.batch);
       slot->input = parts_.model_input_builder->build(&slot->batch, slot->host_block());
       parts_.executor->start(slot);
@@ -212,20 +220,24 @@ class EngineImpl final : public Engine {
 
 }  // namespace
 
-Result<std::unique_ptr<Engine>> load_on_device(const EngineOptions& options, std::shared_ptr<Device> device) {
+Result<std::unique_ptr<Engine>> load_on_device(const EngineOptions& options,
+                                               std::shared_ptr<Device> device) {
   auto signal = std::make_unique<Signal>();
-  WDE_ASSIGN_OR_RETURN(
-      workflow::Assembly assembly,
-      workflow::assemble(options, std::move(device), workflow::AssembleUntil::kExecutor, signal.get()));
-  return std::unique_ptr<Engine>(std::make_unique<EngineImpl>(std::move(signal), std::move(assembly)));
+  WDE_ASSIGN_OR_RETURN(workflow::Assembly assembly,
+                       workflow::assemble(options, std::move(device),
+                                          workflow::AssembleUntil::kExecutor, signal.get()));
+  return std::unique_ptr<Engine>(
+      std::make_unique<EngineImpl>(std::move(signal), std::move(assembly)));
 }
 
 }  // namespace engine
 
 std::string_view task_name(Task task) {
   switch (task) {
-    case Task::kEmbed: return "embed";
-    case Task::kHidden: return "hidden";
+    case Task::kEmbed:
+      return "embed";
+    case Task::kHidden:
+      return "hidden";
   }
   return "?";
 }
@@ -235,8 +247,9 @@ Result<std::unique_ptr<Engine>> Engine::load(const EngineOptions& options) {
 }
 
 Result<ModelInfo> Engine::plan(const EngineOptions& options) {
-  WDE_ASSIGN_OR_RETURN(workflow::Assembly assembly,
-                       workflow::assemble(options, nullptr, workflow::AssembleUntil::kMemoryPlan, nullptr));
+  WDE_ASSIGN_OR_RETURN(
+      workflow::Assembly assembly,
+      workflow::assemble(options, nullptr, workflow::AssembleUntil::kMemoryPlan, nullptr));
   return std::move(assembly.info);
 }
 
@@ -247,7 +260,8 @@ Result<Response> Engine::run(Request request) {
 }
 
 std::vector<Result<Response>> Engine::run_all(std::vector<Request> requests) {
-  std::vector<Result<Response>> results(requests.size(), Status(StatusCode::kInternal, "not answered"));
+  std::vector<Result<Response>> results(requests.size(),
+                                        Status(StatusCode::kInternal, "not answered"));
   std::mutex mutex;
   std::condition_variable done;
   size_t pending = requests.size();
@@ -257,8 +271,9 @@ std::vector<Result<Response>> Engine::run_all(std::vector<Request> requests) {
     if (--pending == 0) done.notify_one();
   };
   for (size_t i = 0; i < requests.size(); ++i) {
-    const Result<RequestId> id = submit_when_room(
-        std::move(requests[i]), [&answer, i](Result<Response> result) { answer(i, std::move(result)); });
+    const Result<RequestId> id =
+        submit_when_room(std::move(requests[i]),
+                         [&answer, i](Result<Response> result) { answer(i, std::move(result)); });
     if (!id.ok()) answer(i, id.status());
   }
   std::unique_lock lock(mutex);

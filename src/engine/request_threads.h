@@ -1,5 +1,5 @@
-// The request threads: what clients submitted is prompted, tokenized and truncated here, in parallel and off the
-// engine thread, in the order of arrival.
+// The request threads: what clients submitted is prompted, tokenized and truncated here, in
+// parallel and off the engine thread, in the order of arrival.
 #pragma once
 
 #include <condition_variable>

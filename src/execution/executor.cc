@@ -10,8 +10,10 @@ namespace wde::execution {
 namespace {
 
 constexpr ExecutorKind kKinds[] = {
-    {"double_buffer", "two batches in flight: copies and CPU work overlap the computation", 2, true},
-    {"simple", "one batch at a time: schedule, build, copy in, compute, copy out, answer", 1, false},
+    {"double_buffer", "two batches in flight: copies and CPU work overlap the computation", 2,
+     true},
+    {"simple", "one batch at a time: schedule, build, copy in, compute, copy out, answer", 1,
+     false},
 };
 
 }  // namespace
@@ -24,11 +26,12 @@ Result<const ExecutorKind*> choose_executor(std::string_view name) {
     if (name.empty() || kind.name == name) return &kind;
     known.push_back(kind.name);
   }
-  return invalid_argument_error("unknown executor \"{}\"; there are: {}", name, fmt::join(known, ", "));
+  return invalid_argument_error("unknown executor \"{}\"; there are: {}", name,
+                                fmt::join(known, ", "));
 }
 
-Result<std::unique_ptr<Executor>> Executor::create(const ExecutorKind& kind, int workers, Signal* signal,
-                                                   const MakeWorker& make_worker) {
+Result<std::unique_ptr<Executor>> Executor::create(const ExecutorKind& kind, int workers,
+                                                   Signal* signal, const MakeWorker& make_worker) {
   std::unique_ptr<Executor> executor(new Executor());
   executor->signal_ = signal;
   for (int i = 0; i < workers; ++i) {
@@ -54,7 +57,8 @@ Executor::~Executor() { workers_.clear(); }
 Slot* Executor::acquire() {
   WorkerState* best = nullptr;
   for (WorkerState& state : workers_) {
-    if (!state.free.empty() && (best == nullptr || state.in_flight < best->in_flight)) best = &state;
+    if (!state.free.empty() && (best == nullptr || state.in_flight < best->in_flight))
+      best = &state;
   }
   if (best == nullptr) return nullptr;
   Slot* slot = best->free.back();
@@ -88,8 +92,9 @@ void Executor::release(Slot* slot) {
 }
 
 Executor::WorkerState& Executor::state_of(const Slot& slot) {
-  const auto found = std::find_if(workers_.begin(), workers_.end(),
-                                  [&](const WorkerState& state) { return state.worker.get() == &slot.worker(); });
+  const auto found = std::find_if(workers_.begin(), workers_.end(), [&](const WorkerState& state) {
+    return state.worker.get() == &slot.worker();
+  });
   WDE_CHECK(found != workers_.end());
   return *found;
 }

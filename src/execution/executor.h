@@ -1,8 +1,8 @@
-// How many batches are in flight, and how their work is laid onto streams. The engine thread's view of the
-// workers: free slots to fill, completed ones to empty.
+// How many batches are in flight, and how their work is laid onto streams. The engine thread's view
+// of the workers: free slots to fill, completed ones to empty.
 //   simple         one batch at a time a worker, in one stream
-//   double_buffer  two a worker: while batch n computes, n+1 is scheduled, built and copied in, and n-1 is copied
-//                  out and answered
+//   double_buffer  two a worker: while batch n computes, n+1 is scheduled, built and copied in,
+//                  and n-1 is copied out and answered
 // Both give the same bits.
 #pragma once
 
@@ -32,17 +32,19 @@ Result<const ExecutorKind*> choose_executor(std::string_view name);
 // All methods on the engine thread.
 class Executor {
  public:
-  // `make_worker` is called with the options of each of `workers` workers (the completion callback filled in).
-  // `signal` is notified whenever a batch completes. Errors: those of make_worker.
-  using MakeWorker = std::function<Result<std::unique_ptr<Worker>>(int index, Worker::Options options)>;
-  static Result<std::unique_ptr<Executor>> create(const ExecutorKind& kind, int workers, Signal* signal,
-                                                  const MakeWorker& make_worker);
+  // `make_worker` is called with the options of each of `workers` workers (the completion callback
+  // filled in). `signal` is notified whenever a batch completes. Errors: those of make_worker.
+  using MakeWorker =
+      std::function<Result<std::unique_ptr<Worker>>(int index, Worker::Options options)>;
+  static Result<std::unique_ptr<Executor>> create(const ExecutorKind& kind, int workers,
+                                                  Signal* signal, const MakeWorker& make_worker);
   ~Executor();
 
   // A slot to fill, of the worker with the fewest batches in flight; null when all are in flight.
   Slot* acquire();
   void start(Slot* slot);
-  // A slot whose batch is done, in the order of completion; null when there is none now. Release it when answered.
+  // A slot whose batch is done, in the order of completion; null when there is none now. Release it
+  // when answered.
   Slot* completed();
   void release(Slot* slot);
 

@@ -7,10 +7,13 @@
 namespace wde::execution {
 namespace {
 
-TensorView i32_view(int32_t* data, int64_t count) { return TensorView::contiguous(data, DType::kI32, {count}); }
+TensorView i32_view(int32_t* data, int64_t count) {
+  return TensorView::contiguous(data, DType::kI32, {count});
+}
 
 // The shard's sections of the block, as the model sees them.
-layers::TokenBatch token_batch(const schema::ModelInput& input, const schema::Shard& shard, int32_t* block) {
+layers::TokenBatch token_batch(const schema::ModelInput& input, const schema::Shard& shard,
+                               int32_t* block) {
   const auto tokens_at = [&](size_t section) { return block + section + shard.token_begin; };
   const size_t cu_seqlens = input.cu_seqlens_offset() + static_cast<size_t>(shard.cu_seqlens_begin);
   const auto entries = static_cast<size_t>(shard.sequences + 1);
@@ -31,19 +34,21 @@ size_t measure_workspace_bytes(const LoadedModel& model, const ops::OpTable& ops
   const int64_t B = std::max<int64_t>(1, std::min(limits.sequences, limits.tokens));
   Arena nowhere = Arena::measuring();
   const auto i32 = [&](int64_t count) { return nowhere.allocate(DType::kI32, {count}); };
-  const layers::TokenBatch batch{.ids = i32(limits.tokens),
-                                 .positions = i32(limits.tokens),
-                                 .type_ids = i32(limits.tokens),
-                                 .skip = i32(B),
-                                 .cu_seqlens = i32(B + 1),
-                                 .max_seqlen = static_cast<int>(std::min(limits.max_length, limits.tokens))};
+  const layers::TokenBatch batch{
+      .ids = i32(limits.tokens),
+      .positions = i32(limits.tokens),
+      .type_ids = i32(limits.tokens),
+      .skip = i32(B),
+      .cu_seqlens = i32(B + 1),
+      .max_seqlen = static_cast<int>(std::min(limits.max_length, limits.tokens))};
   const std::unique_ptr<Stream> stream = device.create_stream();
   ThreadPool pool(threads);
   size_t high_water_bytes = 0;
   for (const heads::Head* head : {model.embedding_head.get(), model.hidden_head.get()}) {
     if (head == nullptr) continue;
     Arena arena = Arena::measuring();
-    ops::OpContext context{.stream = *stream, .ops = ops, .arena = arena, .pool = &pool, .measuring = true};
+    ops::OpContext context{
+        .stream = *stream, .ops = ops, .arena = arena, .pool = &pool, .measuring = true};
     const TensorView hidden = model.model->forward(context, batch);
     const int64_t rows = head->rows() == heads::Rows::kPerToken ? limits.tokens : B;
     head->forward(context, hidden, batch, nowhere.allocate(DType::kF32, {rows, head->columns()}));
@@ -52,51 +57,63 @@ size_t measure_workspace_bytes(const LoadedModel& model, const ops::OpTable& ops
   return high_water_bytes;
 }
 
-int64_t max_output_floats(const LoadedModel& model, int64_t max_batch_tokens, int64_t max_batch_requests) {
+int64_t max_output_floats(const LoadedModel& model, int64_t max_batch_tokens,
+                          int64_t max_batch_requests) {
   int64_t floats = 0;
   for (const heads::Head* head : {model.embedding_head.get(), model.hidden_head.get()}) {
     if (head == nullptr) continue;
-    const int64_t rows = head->rows() == heads::Rows::kPerToken ? max_batch_tokens : max_batch_requests;
+    const int64_t rows =
+        head->rows() == heads::Rows::kPerToken ? max_batch_tokens : max_batch_requests;
     floats = std::max(floats, rows * head->columns());
   }
   return floats;
 }
 
-Runner::Runner(Options options) : options_(std::move(options)), pool_(options_.threads, options_.first_core) {}
+Runner::Runner(Options options)
+    : options_(std::move(options)), pool_(options_.threads, options_.first_core) {}
 
 Result<std::unique_ptr<Runner>> Runner::create(Options options) {
   std::unique_ptr<Runner> runner(new Runner(std::move(options)));
   const Options& o = runner->options_;
-  const size_t lane_bytes = measure_workspace_bytes(*o.model, *o.ops, *o.device, o.limits, o.threads);
+  const size_t lane_bytes =
+      measure_workspace_bytes(*o.model, *o.ops, *o.device, o.limits, o.threads);
   const size_t stride_bytes = (lane_bytes + 4095) / 4096 * 4096;
-  WDE_ASSIGN_OR_RETURN(runner->workspace_,
-                       o.device->allocate(std::max<size_t>(4096, stride_bytes * static_cast<size_t>(o.threads))));
+  WDE_ASSIGN_OR_RETURN(
+      runner->workspace_,
+      o.device->allocate(std::max<size_t>(4096, stride_bytes * static_cast<size_t>(o.threads))));
   for (int lane = 0; lane < o.threads; ++lane) {
-    auto* base = static_cast<std::byte*>(runner->workspace_.data()) + stride_bytes * static_cast<size_t>(lane);
+    auto* base = static_cast<std::byte*>(runner->workspace_.data()) +
+                 stride_bytes * static_cast<size_t>(lane);
     runner->arenas_.emplace_back(base, stride_bytes);
   }
   return runner;
 }
 
 int64_t Runner::rows(const schema::ModelInput& input) const {
-  return options_.model->head(input.task).rows() == heads::Rows::kPerToken ? input.tokens : input.sequences;
+  return options_.model->head(input.task).rows() == heads::Rows::kPerToken ? input.tokens
+                                                                           : input.sequences;
 }
 
-void Runner::forward(Stream& compute, const schema::ModelInput& input, int32_t* device_block, float* device_output) {
+void Runner::forward(Stream& compute, const schema::ModelInput& input, int32_t* device_block,
+                     float* device_output) {
   if (input.shards.size() == 1) {
-    ops::OpContext context{.stream = compute, .ops = *options_.ops, .arena = arenas_[0], .pool = &pool_};
+    ops::OpContext context{
+        .stream = compute, .ops = *options_.ops, .arena = arenas_[0], .pool = &pool_};
     forward_shard(context, input, input.shards[0], device_block, device_output);
     return;
   }
-  // Each shard goes through all layers on one thread, so that its activations stay in that core's cache.
+  // Each shard goes through all layers on one thread, so that its activations stay in that core's
+  // cache.
   pool_.parallel_for(input.shards.size(), [&](size_t index, int thread) {
-    ops::OpContext context{.stream = compute, .ops = *options_.ops, .arena = arenas_[static_cast<size_t>(thread)]};
+    ops::OpContext context{
+        .stream = compute, .ops = *options_.ops, .arena = arenas_[static_cast<size_t>(thread)]};
     forward_shard(context, input, input.shards[index], device_block, device_output);
   });
 }
 
-void Runner::forward_shard(ops::OpContext& context, const schema::ModelInput& input, const schema::Shard& shard,
-                           int32_t* device_block, float* device_output) const {
+void Runner::forward_shard(ops::OpContext& context, const schema::ModelInput& input,
+                           const schema::Shard& shard, int32_t* device_block,
+                           float* device_output) const {
   const Arena::Mark mark(context.arena);
   const heads::Head& head = options_.model->head(input.task);
   const bool per_token = head.rows() == heads::Rows::kPerToken;
@@ -105,7 +122,8 @@ void Runner::forward_shard(ops::OpContext& context, const schema::ModelInput& in
   const layers::TokenBatch batch = token_batch(input, shard, device_block);
   const TensorView hidden = options_.model->model->forward(context, batch);
   head.forward(context, hidden, batch,
-               TensorView::contiguous(device_output + first_row * head.columns(), DType::kF32, {rows, head.columns()}));
+               TensorView::contiguous(device_output + first_row * head.columns(), DType::kF32,
+                                      {rows, head.columns()}));
 }
 
 }  // namespace wde::execution

@@ -1,5 +1,5 @@
-// The forward pass of one batch: its shards through the model and the head of its task. Device thread only;
-// allocates nothing: every lane has an arena that was sized at load.
+// The forward pass of one batch: its shards through the model and the head of its task. Device
+// thread only; allocates nothing: every lane has an arena that was sized at load.
 #pragma once
 
 #include <memory>
@@ -21,11 +21,13 @@ struct ShardLimits {
   int64_t max_length = 0;  // longest sequence
 };
 
-// Workspace of one such pass, measured by a dry run of the model and every head. `threads` may split its ops.
+// Workspace of one such pass, measured by a dry run of the model and every head. `threads` may
+// split its ops.
 size_t measure_workspace_bytes(const LoadedModel& model, const ops::OpTable& ops, Device& device,
                                const ShardLimits& limits, int threads);
 
-int64_t max_output_floats(const LoadedModel& model, int64_t max_batch_tokens, int64_t max_batch_requests);
+int64_t max_output_floats(const LoadedModel& model, int64_t max_batch_tokens,
+                          int64_t max_batch_requests);
 
 class Runner {
  public:
@@ -33,16 +35,17 @@ class Runner {
     std::shared_ptr<const LoadedModel> model;
     const ops::OpTable* ops = nullptr;
     std::shared_ptr<Device> device;
-    int threads = 1;     // CPU threads of this worker, the device thread included
-    int first_core = -1; // pin them from this core on, or -1
+    int threads = 1;      // CPU threads of this worker, the device thread included
+    int first_core = -1;  // pin them from this core on, or -1
     ShardLimits limits;
   };
   // Allocates the arenas, one a lane. Errors: kResourceExhausted with the numbers.
   static Result<std::unique_ptr<Runner>> create(Options options);
 
-  // Enqueues on `compute` the pass over `input`, whose block lies at `device_block` on the device, into
-  // `device_output` (f32 rows in the batch's order).
-  void forward(Stream& compute, const schema::ModelInput& input, int32_t* device_block, float* device_output);
+  // Enqueues on `compute` the pass over `input`, whose block lies at `device_block` on the device,
+  // into `device_output` (f32 rows in the batch's order).
+  void forward(Stream& compute, const schema::ModelInput& input, int32_t* device_block,
+               float* device_output);
 
   // Columns of the answer's rows for a task, and how many rows the input gives.
   int64_t columns(Task task) const { return options_.model->head(task).columns(); }
@@ -54,8 +57,8 @@ class Runner {
 
  private:
   explicit Runner(Options options);
-  void forward_shard(ops::OpContext& context, const schema::ModelInput& input, const schema::Shard& shard,
-                     int32_t* device_block, float* device_output) const;
+  void forward_shard(ops::OpContext& context, const schema::ModelInput& input,
+                     const schema::Shard& shard, int32_t* device_block, float* device_output) const;
 
   Options options_;
   ThreadPool pool_;

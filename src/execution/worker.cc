@@ -19,7 +19,8 @@ schema::RawOutput Slot::output() const {
 
 Worker::Worker(Options options, std::unique_ptr<Runner> runner)
     : options_(std::move(options)), runner_(std::move(runner)) {
-  for (int i = 0; i < (options_.separate_streams ? 3 : 1); ++i) streams_[i] = options_.device->create_stream();
+  for (int i = 0; i < (options_.separate_streams ? 3 : 1); ++i)
+    streams_[i] = options_.device->create_stream();
   copy_in_ = streams_[0].get();
   compute_ = streams_[options_.separate_streams ? 1 : 0].get();
   copy_out_ = streams_[options_.separate_streams ? 2 : 0].get();
@@ -40,19 +41,23 @@ Worker::~Worker() {
   wake_.notify_all();
   if (thread_.joinable()) thread_.join();
   for (const auto& stream : streams_) {
-    if (stream != nullptr) (void)stream->synchronize();  // every batch has told its own fate already
+    if (stream != nullptr)
+      (void)stream->synchronize();  // every batch has told its own fate already
   }
 }
 
-size_t Worker::slot_bytes(int64_t max_batch_tokens, int64_t max_batch_requests, int64_t output_floats) {
-  const size_t block_bytes = schema::ModelInput::capacity(max_batch_tokens, max_batch_requests) * sizeof(int32_t);
+size_t Worker::slot_bytes(int64_t max_batch_tokens, int64_t max_batch_requests,
+                          int64_t output_floats) {
+  const size_t block_bytes =
+      schema::ModelInput::capacity(max_batch_tokens, max_batch_requests) * sizeof(int32_t);
   return 2 * (block_bytes + static_cast<size_t>(output_floats) * sizeof(float));
 }
 
 Status Worker::make_slots() {
   const int64_t tokens = options_.max_batch_tokens, requests = options_.max_batch_requests;
   const size_t block_bytes = schema::ModelInput::capacity(tokens, requests) * sizeof(int32_t);
-  const size_t output_bytes = static_cast<size_t>(runner_->max_output_floats(tokens, requests)) * sizeof(float);
+  const size_t output_bytes =
+      static_cast<size_t>(runner_->max_output_floats(tokens, requests)) * sizeof(float);
   Device& device = *options_.device;
   for (int i = 0; i < options_.slots; ++i) {
     auto slot = std::make_unique<Slot>();

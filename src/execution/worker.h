@@ -1,5 +1,5 @@
-// One device thread and what it needs to compute batches: slots (a batch's buffers on both sides), streams, events
-// and the runner. The device thread only enqueues: copy in, compute, copy out.
+// One device thread and what it needs to compute batches: slots (a batch's buffers on both sides),
+// streams, events and the runner. The device thread only enqueues: copy in, compute, copy out.
 #pragma once
 
 #include <condition_variable>
@@ -17,8 +17,8 @@ namespace wde::execution {
 
 class Worker;
 
-// The place of one batch in flight. The engine thread owns it from acquisition to start() and again from
-// completion to release; in between it is the worker's.
+// The place of one batch in flight. The engine thread owns it from acquisition to start() and again
+// from completion to release; in between it is the worker's.
 class Slot {
  public:
   schema::Batch batch;
@@ -44,11 +44,13 @@ class Worker {
   struct Options {
     std::shared_ptr<Device> device;
     int slots = 1;
-    // One stream each for copying in, computing and copying out, ordered by events; else one for all three.
+    // One stream each for copying in, computing and copying out, ordered by events; else one for
+    // all three.
     bool separate_streams = false;
     int64_t max_batch_tokens = 0;
     int64_t max_batch_requests = 0;
-    // Called when a slot's batch is done or failed, on a thread of the device's choosing; must not block.
+    // Called when a slot's batch is done or failed, on a thread of the device's choosing; must not
+    // block.
     std::function<void(Slot*)> completed;
   };
   // Errors: kResourceExhausted with the numbers.
@@ -61,7 +63,8 @@ class Worker {
   void start(Slot* slot);
 
   // Device and host memory of the slots' buffers for these limits.
-  static size_t slot_bytes(int64_t max_batch_tokens, int64_t max_batch_requests, int64_t output_floats);
+  static size_t slot_bytes(int64_t max_batch_tokens, int64_t max_batch_requests,
+                           int64_t output_floats);
 
  private:
   Worker(Options options, std::unique_ptr<Runner> runner);

@@ -9,8 +9,9 @@ namespace {
 
 // Dense layers are computed in f32 whatever the model's dtype: they see one row a text.
 Result<layers::Linear> load_dense(layers::LoadContext& context, const DenseStep& step) {
-  WDE_ASSIGN_OR_RETURN(const TensorView weight,
-                       step.weights->tensor("linear.weight", Shape{step.out_features, step.in_features}));
+  WDE_ASSIGN_OR_RETURN(
+      const TensorView weight,
+      step.weights->tensor("linear.weight", Shape{step.out_features, step.in_features}));
   TensorView bias;
   if (step.bias) {
     WDE_ASSIGN_OR_RETURN(bias, step.weights->tensor("linear.bias", Shape{step.out_features}));
@@ -23,7 +24,8 @@ Result<layers::Linear> load_dense(layers::LoadContext& context, const DenseStep&
 
 }  // namespace
 
-Result<std::unique_ptr<Head>> EmbeddingHead::load(layers::LoadContext& context, const EmbeddingHeadSpec& spec,
+Result<std::unique_ptr<Head>> EmbeddingHead::load(layers::LoadContext& context,
+                                                  const EmbeddingHeadSpec& spec,
                                                   int64_t hidden_size) {
   WDE_CHECK(!spec.poolings.empty());
   auto head = std::make_unique<EmbeddingHead>();
@@ -36,8 +38,8 @@ Result<std::unique_ptr<Head>> EmbeddingHead::load(layers::LoadContext& context, 
       continue;
     }
     if (dense->in_features != head->columns_) {
-      return data_loss_error("a Dense module takes {} features, but {} come before it", dense->in_features,
-                             head->columns_);
+      return data_loss_error("a Dense module takes {} features, but {} come before it",
+                             dense->in_features, head->columns_);
     }
     WDE_ASSIGN_OR_RETURN(layers::Linear linear, load_dense(context, *dense));
     head->steps_.emplace_back(std::move(linear));
@@ -46,13 +48,14 @@ Result<std::unique_ptr<Head>> EmbeddingHead::load(layers::LoadContext& context, 
   return std::unique_ptr<Head>(std::move(head));
 }
 
-void EmbeddingHead::forward(ops::OpContext& context, const TensorView& hidden, const layers::TokenBatch& batch,
-                            const TensorView& out) const {
+void EmbeddingHead::forward(ops::OpContext& context, const TensorView& hidden,
+                            const layers::TokenBatch& batch, const TensorView& out) const {
   const Arena::Mark mark(context.arena);
   const int64_t B = batch.sequences(), C = hidden.row_elements();
-  TensorView rows = steps_.empty()
-                        ? out
-                        : context.arena.allocate(DType::kF32, {B, C * static_cast<int64_t>(poolings_.size())});
+  TensorView rows =
+      steps_.empty()
+          ? out
+          : context.arena.allocate(DType::kF32, {B, C * static_cast<int64_t>(poolings_.size())});
   for (size_t i = 0; i < poolings_.size(); ++i) {
     ops::pooling(context, {.hidden = hidden,
                            .cu_seqlens = batch.cu_seqlens,

@@ -1,6 +1,6 @@
-// sentence-transformers' chain after the transformer: pooling (one mode, or several side by side), then any of
-// Dense and Normalize. The last Normalize is not here: whether an answer is normalized is the request's to say,
-// so the output processor does it.
+// sentence-transformers' chain after the transformer: pooling (one mode, or several side by side),
+// then any of Dense and Normalize. The last Normalize is not here: whether an answer is normalized
+// is the request's to say, so the output processor does it.
 #pragma once
 
 #include <memory>
@@ -16,7 +16,8 @@
 
 namespace wde::heads {
 
-// torch.nn.Linear and an activation on pooled vectors; weights "linear.weight" and "linear.bias" of the source.
+// torch.nn.Linear and an activation on pooled vectors; weights "linear.weight" and "linear.bias" of
+// the source.
 struct DenseStep {
   int64_t in_features = 0;
   int64_t out_features = 0;
@@ -34,10 +35,10 @@ struct EmbeddingHeadSpec {
 
 class EmbeddingHead final : public Head {
  public:
-  // Errors: kDataLoss (a Dense whose in_features is not what comes before it; wrong weights), kNotFound,
-  // kResourceExhausted.
-  static Result<std::unique_ptr<Head>> load(layers::LoadContext& context, const EmbeddingHeadSpec& spec,
-                                            int64_t hidden_size);
+  // Errors: kDataLoss (a Dense whose in_features is not what comes before it; wrong weights),
+  // kNotFound, kResourceExhausted.
+  static Result<std::unique_ptr<Head>> load(layers::LoadContext& context,
+                                            const EmbeddingHeadSpec& spec, int64_t hidden_size);
 
   Rows rows() const override { return Rows::kPerSequence; }
   int64_t columns() const override { return columns_; }

@@ -14,9 +14,10 @@ class Head {
   virtual ~Head() = default;
   virtual Rows rows() const = 0;
   virtual int64_t columns() const = 0;
-  // hidden [T, C] in the model's dtype -> out f32 [B or T, columns], contiguous. Workspace from the context's arena.
-  virtual void forward(ops::OpContext& context, const TensorView& hidden, const layers::TokenBatch& batch,
-                       const TensorView& out) const = 0;
+  // hidden [T, C] in the model's dtype -> out f32 [B or T, columns], contiguous. Workspace from the
+  // context's arena.
+  virtual void forward(ops::OpContext& context, const TensorView& hidden,
+                       const layers::TokenBatch& batch, const TensorView& out) const = 0;
 };
 
 }  // namespace wde::heads

@@ -4,8 +4,8 @@
 
 namespace wde::heads {
 
-void HiddenHead::forward(ops::OpContext& context, const TensorView& hidden, const layers::TokenBatch&,
-                         const TensorView& out) const {
+void HiddenHead::forward(ops::OpContext& context, const TensorView& hidden,
+                         const layers::TokenBatch&, const TensorView& out) const {
   ops::convert(context, {.x = hidden, .out = out});
 }
 

@@ -2,7 +2,8 @@
 
 namespace wde::layers {
 
-void EncoderBlock::forward(ops::OpContext& context, const TokenBatch& batch, const TensorView& x) const {
+void EncoderBlock::forward(ops::OpContext& context, const TokenBatch& batch,
+                           const TensorView& x) const {
   const Arena::Mark mark(context.arena);
   const TensorView h = context.arena.allocate(x.dtype, x.shape);
   attention.forward(context, batch, x, /*residual=*/x, h);

@@ -4,8 +4,8 @@
 
 namespace wde::layers {
 
-Result<LayerNorm> LayerNorm::load(LoadContext& context, const TensorView& weight, const TensorView& bias,
-                                  float epsilon) {
+Result<LayerNorm> LayerNorm::load(LoadContext& context, const TensorView& weight,
+                                  const TensorView& bias, float epsilon) {
   LayerNorm norm;
   WDE_ASSIGN_OR_RETURN(norm.weight_, load_f32(context, weight));
   WDE_ASSIGN_OR_RETURN(norm.bias_, load_f32(context, bias));
@@ -15,7 +15,11 @@ Result<LayerNorm> LayerNorm::load(LoadContext& context, const TensorView& weight
 
 void LayerNorm::forward(ops::OpContext& context, const TensorView& x, const TensorView& out,
                         const TensorView& residual) const {
-  ops::layer_norm(context, {.x = x, .residual = residual, .weight = weight_, .bias = bias_, .out = out,
+  ops::layer_norm(context, {.x = x,
+                            .residual = residual,
+                            .weight = weight_,
+                            .bias = bias_,
+                            .out = out,
                             .epsilon = epsilon_});
 }
 

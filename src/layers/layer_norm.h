@@ -8,7 +8,8 @@ namespace wde::layers {
 class LayerNorm {
  public:
   // `weight` and `bias` [C] on the host. Errors: kResourceExhausted.
-  static Result<LayerNorm> load(LoadContext& context, const TensorView& weight, const TensorView& bias, float epsilon);
+  static Result<LayerNorm> load(LoadContext& context, const TensorView& weight,
+                                const TensorView& bias, float epsilon);
 
   // out = norm(x + residual); all [T, C] of one dtype; residual's data null for none; out may be x.
   void forward(ops::OpContext& context, const TensorView& x, const TensorView& out,

@@ -14,8 +14,9 @@ Result<Linear> Linear::load(LoadContext& context, const TensorView& weight, cons
                      .bias = bias.data != nullptr,
                      .activation = activation};
   if (context.planning) {
-    context.weight_bytes += static_cast<size_t>(weight.shape.elements()) * dtype_size_bytes(context.dtype) +
-                            static_cast<size_t>(linear.problem_.n) * sizeof(float);
+    context.weight_bytes +=
+        static_cast<size_t>(weight.shape.elements()) * dtype_size_bytes(context.dtype) +
+        static_cast<size_t>(linear.problem_.n) * sizeof(float);
     return linear;
   }
   std::vector<float> bias_values(linear.problem_.bias ? static_cast<size_t>(linear.problem_.n) : 0);
@@ -24,8 +25,8 @@ Result<Linear> Linear::load(LoadContext& context, const TensorView& weight, cons
     convert_elements(bias.data, bias.dtype, bias_values.data(), DType::kF32, bias_values.size());
     weights.bias = TensorView::contiguous(bias_values.data(), DType::kF32, {linear.problem_.n});
   }
-  WDE_ASSIGN_OR_RETURN(linear.gemm_, ops::create_gemm(linear.problem_, weights, *context.device, context.ops,
-                                                      context.gemm_backend));
+  WDE_ASSIGN_OR_RETURN(linear.gemm_, ops::create_gemm(linear.problem_, weights, *context.device,
+                                                      context.ops, context.gemm_backend));
   context.weight_bytes += linear.gemm_->weight_bytes();
   return linear;
 }

@@ -10,13 +10,16 @@ namespace wde::layers {
 
 class Linear {
  public:
-  // `weight` [N, K] and `bias` [N] (data null for none) on the host, any floating-point dtype; read only here.
-  // Errors: kResourceExhausted, and kUnsupported / kInvalidArgument from the choice of the GEMM backend.
+  // `weight` [N, K] and `bias` [N] (data null for none) on the host, any floating-point dtype; read
+  // only here. Errors: kResourceExhausted, and kUnsupported / kInvalidArgument from the choice of
+  // the GEMM backend.
   static Result<Linear> load(LoadContext& context, const TensorView& weight, const TensorView& bias,
                              ops::Activation activation = ops::Activation::kNone);
 
-  // x [M, K] -> y [M, N] in the model's dtype. `residual` [M, N]: data null for none; may be y itself.
-  void forward(ops::OpContext& context, const TensorView& x, const TensorView& y, const TensorView& residual = {}) const;
+  // x [M, K] -> y [M, N] in the model's dtype. `residual` [M, N]: data null for none; may be y
+  // itself.
+  void forward(ops::OpContext& context, const TensorView& x, const TensorView& y,
+               const TensorView& residual = {}) const;
 
   int64_t outputs() const { return problem_.n; }
   DType dtype() const { return problem_.dtype; }

@@ -1,4 +1,5 @@
-// What a layer needs to put its parameters onto a device. Lives while a model is loaded; start-up thread.
+// What a layer needs to put its parameters onto a device. Lives while a model is loaded; start-up
+// thread.
 #pragma once
 
 #include <memory>
@@ -36,12 +37,13 @@ struct LoadContext {
 // A parameter as f32 on the device, whatever the checkpoint has. Errors: kResourceExhausted.
 Result<TensorView> load_f32(LoadContext& context, const TensorView& host);
 
-// An embedding table: used where it is mapped when the device reaches host memory and the dtype is one that the ops
-// read (f32, bf16; aligned), else copied. The caller keeps the mapping alive. Errors: kResourceExhausted.
+// An embedding table: used where it is mapped when the device reaches host memory and the dtype is
+// one that the ops read (f32, bf16; aligned), else copied. The caller keeps the mapping alive.
+// Errors: kResourceExhausted.
 Result<TensorView> load_table(LoadContext& context, const TensorView& host);
 
-// Rows of several matrices with the same columns, one below the other, as f32 on the host (a fused QKV projection).
-// The views' owner is `*storage`.
+// Rows of several matrices with the same columns, one below the other, as f32 on the host (a fused
+// QKV projection). The views' owner is `*storage`.
 TensorView stack_rows(std::span<const TensorView> parts, std::vector<float>* storage);
 
 }  // namespace wde::layers

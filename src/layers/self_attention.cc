@@ -16,9 +16,11 @@ Result<SelfAttention> SelfAttention::load(LoadContext& context, const SelfAttent
   const TensorView weight = stack_rows(qkv_weights, &weight_storage);
   const TensorView bias = stack_rows(qkv_biases, &bias_storage);
   WDE_ASSIGN_OR_RETURN(layer.qkv_, Linear::load(context, weight, bias));
-  WDE_ASSIGN_OR_RETURN(layer.output_, Linear::load(context, weights.output_weight, weights.output_bias));
-  WDE_ASSIGN_OR_RETURN(layer.attention_, attention::create_attention(problem, *context.device, context.ops,
-                                                                     context.attention_backend));
+  WDE_ASSIGN_OR_RETURN(layer.output_,
+                       Linear::load(context, weights.output_weight, weights.output_bias));
+  WDE_ASSIGN_OR_RETURN(layer.attention_,
+                       attention::create_attention(problem, *context.device, context.ops,
+                                                   context.attention_backend));
   return layer;
 }
 

@@ -18,14 +18,14 @@ struct SelfAttentionWeights {
 
 class SelfAttention {
  public:
-  // Weights on the host, read only here. problem.dtype must be the context's. Errors: as Linear::load, and from the
-  // choice of the attention backend.
+  // Weights on the host, read only here. problem.dtype must be the context's. Errors: as
+  // Linear::load, and from the choice of the attention backend.
   static Result<SelfAttention> load(LoadContext& context, const SelfAttentionWeights& weights,
                                     const attention::AttentionProblem& problem);
 
   // out [T, C] = attention(x [T, C]) + residual [T, C]; out must not be x.
-  void forward(ops::OpContext& context, const TokenBatch& batch, const TensorView& x, const TensorView& residual,
-               const TensorView& out) const;
+  void forward(ops::OpContext& context, const TokenBatch& batch, const TensorView& x,
+               const TensorView& residual, const TensorView& out) const;
   // Name of the attention backend that was chosen.
   std::string_view backend() const { return attention_->name(); }
 

@@ -1,4 +1,5 @@
-// A ragged batch of tokens as layers, models and heads see it: T tokens of B sequences, back to back.
+// A ragged batch of tokens as layers, models and heads see it: T tokens of B sequences, back to
+// back.
 #pragma once
 
 #include <cstdint>
@@ -10,11 +11,11 @@ namespace wde::layers {
 
 // Views in device memory, alive until the forward pass is done.
 struct TokenBatch {
-  TensorView ids;         // i32 [T]
-  TensorView positions;   // i32 [T]
-  TensorView type_ids;    // i32 [T]
-  TensorView skip;        // i32 [B]: leading tokens that pooling leaves out
-  TensorView cu_seqlens;  // i32 [B + 1]
+  TensorView ids;                            // i32 [T]
+  TensorView positions;                      // i32 [T]
+  TensorView type_ids;                       // i32 [T]
+  TensorView skip;                           // i32 [B]: leading tokens that pooling leaves out
+  TensorView cu_seqlens;                     // i32 [B + 1]
   std::span<const int32_t> host_cu_seqlens;  // the same numbers on the host
   int max_seqlen = 0;
 

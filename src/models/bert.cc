@@ -8,7 +8,8 @@
 namespace wde::models {
 namespace {
 
-// A size from config.json: there, positive, and small enough that products of two fit an int64 with room.
+// A size from config.json: there, positive, and small enough that products of two fit an int64 with
+// room.
 Result<int64_t> get_size(const json::object& config, std::string_view key) {
   WDE_ASSIGN_OR_RETURN(const int64_t size, json::get_int(config, key, -1));
   if (size < 1 || size > (int64_t{1} << 28)) {
@@ -18,38 +19,46 @@ Result<int64_t> get_size(const json::object& config, std::string_view key) {
   return size;
 }
 
-Result<layers::EncoderBlock> load_block(const BertConfig& config, const Weights& weights, const std::string& name,
-                                        layers::LoadContext& context) {
+Result<layers::EncoderBlock> load_block(const BertConfig& config, const Weights& weights,
+                                        const std::string& name, layers::LoadContext& context) {
   const int64_t C = config.hidden_size, F = config.intermediate_size;
   WDE_ASSIGN_OR_RETURN(const auto query, weights.linear(name + "attention.self.query", C, C));
   WDE_ASSIGN_OR_RETURN(const auto key, weights.linear(name + "attention.self.key", C, C));
   WDE_ASSIGN_OR_RETURN(const auto value, weights.linear(name + "attention.self.value", C, C));
   WDE_ASSIGN_OR_RETURN(const auto output, weights.linear(name + "attention.output.dense", C, C));
-  WDE_ASSIGN_OR_RETURN(const auto attention_norm, weights.layer_norm(name + "attention.output.LayerNorm", C));
+  WDE_ASSIGN_OR_RETURN(const auto attention_norm,
+                       weights.layer_norm(name + "attention.output.LayerNorm", C));
   WDE_ASSIGN_OR_RETURN(const auto up, weights.linear(name + "intermediate.dense", F, C));
   WDE_ASSIGN_OR_RETURN(const auto down, weights.linear(name + "output.dense", C, F));
   WDE_ASSIGN_OR_RETURN(const auto output_norm, weights.layer_norm(name + "output.LayerNorm", C));
 
   const int64_t head_size = C / config.heads;
-  const attention::AttentionProblem problem{.dtype = context.dtype,
-                                            .heads = static_cast<int>(config.heads),
-                                            .kv_heads = static_cast<int>(config.heads),
-                                            .head_size = static_cast<int>(head_size),
-                                            .mask = attention::MaskKind::kBidirectional,
-                                            .scale = 1.0f / std::sqrt(static_cast<float>(head_size))};
-  const layers::SelfAttentionWeights attention_weights{
-      .query_weight = query.weight, .query_bias = query.bias, .key_weight = key.weight, .key_bias = key.bias,
-      .value_weight = value.weight, .value_bias = value.bias, .output_weight = output.weight,
-      .output_bias = output.bias};
+  const attention::AttentionProblem problem{
+      .dtype = context.dtype,
+      .heads = static_cast<int>(config.heads),
+      .kv_heads = static_cast<int>(config.heads),
+      .head_size = static_cast<int>(head_size),
+      .mask = attention::MaskKind::kBidirectional,
+      .scale = 1.0f / std::sqrt(static_cast<float>(head_size))};
+  const layers::SelfAttentionWeights attention_weights{.query_weight = query.weight,
+                                                       .query_bias = query.bias,
+                                                       .key_weight = key.weight,
+                                                       .key_bias = key.bias,
+                                                       .value_weight = value.weight,
+                                                       .value_bias = value.bias,
+                                                       .output_weight = output.weight,
+                                                       .output_bias = output.bias};
   const float epsilon = config.layer_norm_epsilon;
   layers::EncoderBlock block;
-  WDE_ASSIGN_OR_RETURN(block.attention, layers::SelfAttention::load(context, attention_weights, problem));
-  WDE_ASSIGN_OR_RETURN(block.attention_norm,
-                       layers::LayerNorm::load(context, attention_norm.weight, attention_norm.bias, epsilon));
-  WDE_ASSIGN_OR_RETURN(block.up, layers::Linear::load(context, up.weight, up.bias, config.activation));
+  WDE_ASSIGN_OR_RETURN(block.attention,
+                       layers::SelfAttention::load(context, attention_weights, problem));
+  WDE_ASSIGN_OR_RETURN(block.attention_norm, layers::LayerNorm::load(context, attention_norm.weight,
+                                                                     attention_norm.bias, epsilon));
+  WDE_ASSIGN_OR_RETURN(block.up,
+                       layers::Linear::load(context, up.weight, up.bias, config.activation));
   WDE_ASSIGN_OR_RETURN(block.down, layers::Linear::load(context, down.weight, down.bias));
-  WDE_ASSIGN_OR_RETURN(block.output_norm,
-                       layers::LayerNorm::load(context, output_norm.weight, output_norm.bias, epsilon));
+  WDE_ASSIGN_OR_RETURN(block.output_norm, layers::LayerNorm::load(context, output_norm.weight,
+                                                                  output_norm.bias, epsilon));
   return block;
 }
 
@@ -66,26 +75,32 @@ Result<BertConfig> BertConfig::from_json(const json::object& config) {
   WDE_ASSIGN_OR_RETURN(bert.type_vocab_size, json::get_int(config, "type_vocab_size", 2));
   WDE_ASSIGN_OR_RETURN(const double epsilon, json::get_double(config, "layer_norm_eps", 1e-12));
   bert.layer_norm_epsilon = static_cast<float>(epsilon);
-  WDE_ASSIGN_OR_RETURN(const std::string activation, json::get_string(config, "hidden_act", "gelu"));
+  WDE_ASSIGN_OR_RETURN(const std::string activation,
+                       json::get_string(config, "hidden_act", "gelu"));
   WDE_ASSIGN_OR_RETURN(bert.activation, ops::parse_activation(activation));
   if (bert.hidden_size % bert.heads != 0) {
-    return data_loss_error("config.json: hidden_size {} is not a multiple of num_attention_heads {}",
-                           bert.hidden_size, bert.heads);
+    return data_loss_error(
+        "config.json: hidden_size {} is not a multiple of num_attention_heads {}", bert.hidden_size,
+        bert.heads);
   }
   if (bert.type_vocab_size < 1 || bert.type_vocab_size > 1024) {
     return data_loss_error("config.json: type_vocab_size is {}", bert.type_vocab_size);
   }
-  WDE_ASSIGN_OR_RETURN(const std::string positions, json::get_string(config, "position_embedding_type", "absolute"));
+  WDE_ASSIGN_OR_RETURN(const std::string positions,
+                       json::get_string(config, "position_embedding_type", "absolute"));
   if (positions != "absolute") {
-    return unsupported_error("config.json: position_embedding_type \"{}\" is not supported; \"absolute\" is",
-                             positions);
+    return unsupported_error(
+        "config.json: position_embedding_type \"{}\" is not supported; \"absolute\" is", positions);
   }
   WDE_ASSIGN_OR_RETURN(const bool decoder, json::get_bool(config, "is_decoder", false));
-  if (decoder) return unsupported_error("config.json: is_decoder is set; BertModel is loaded as an encoder only");
+  if (decoder)
+    return unsupported_error(
+        "config.json: is_decoder is set; BertModel is loaded as an encoder only");
   return bert;
 }
 
-Result<std::unique_ptr<Model>> BertModel::load(const json::object& json, const checkpoint::WeightSource& source,
+Result<std::unique_ptr<Model>> BertModel::load(const json::object& json,
+                                               const checkpoint::WeightSource& source,
                                                layers::LoadContext& context) {
   WDE_ASSIGN_OR_RETURN(const BertConfig config, BertConfig::from_json(json));
   const Weights weights(source, "bert.", "embeddings.word_embeddings.weight");
@@ -98,17 +113,19 @@ Result<std::unique_ptr<Model>> BertModel::load(const json::object& json, const c
                     .position_offset = 0,
                     .max_positions = static_cast<int>(config.max_positions)};
 
-  WDE_ASSIGN_OR_RETURN(const auto words, weights.tensor("embeddings.word_embeddings.weight", {config.vocab_size, C}));
-  WDE_ASSIGN_OR_RETURN(const auto positions,
-                       weights.tensor("embeddings.position_embeddings.weight", {config.max_positions, C}));
-  WDE_ASSIGN_OR_RETURN(const auto types,
-                       weights.tensor("embeddings.token_type_embeddings.weight", {config.type_vocab_size, C}));
+  WDE_ASSIGN_OR_RETURN(const auto words,
+                       weights.tensor("embeddings.word_embeddings.weight", {config.vocab_size, C}));
+  WDE_ASSIGN_OR_RETURN(const auto positions, weights.tensor("embeddings.position_embeddings.weight",
+                                                            {config.max_positions, C}));
+  WDE_ASSIGN_OR_RETURN(const auto types, weights.tensor("embeddings.token_type_embeddings.weight",
+                                                        {config.type_vocab_size, C}));
   WDE_ASSIGN_OR_RETURN(const auto norm, weights.layer_norm("embeddings.LayerNorm", C));
   WDE_ASSIGN_OR_RETURN(model->word_embeddings_, layers::load_table(context, words));
   WDE_ASSIGN_OR_RETURN(model->position_embeddings_, layers::load_table(context, positions));
   WDE_ASSIGN_OR_RETURN(model->type_embeddings_, layers::load_table(context, types));
-  WDE_ASSIGN_OR_RETURN(model->embedding_norm_,
-                       layers::LayerNorm::load(context, norm.weight, norm.bias, config.layer_norm_epsilon));
+  WDE_ASSIGN_OR_RETURN(
+      model->embedding_norm_,
+      layers::LayerNorm::load(context, norm.weight, norm.bias, config.layer_norm_epsilon));
 
   model->blocks_.reserve(static_cast<size_t>(config.layers));
   for (int64_t l = 0; l < config.layers; ++l) {
@@ -120,7 +137,8 @@ Result<std::unique_ptr<Model>> BertModel::load(const json::object& json, const c
 }
 
 std::vector<ModuleChoice> BertModel::choices() const {
-  return {{"attention", blocks_.front().attention.backend()}, {"gemm", blocks_.front().up.backend()}};
+  return {{"attention", blocks_.front().attention.backend()},
+          {"gemm", blocks_.front().up.backend()}};
 }
 
 TensorView BertModel::forward(ops::OpContext& context, const layers::TokenBatch& batch) const {

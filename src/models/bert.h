@@ -1,4 +1,5 @@
-// BERT (Devlin et al. 2019, arXiv:1810.04805): token, position and type embeddings, post-norm encoder blocks.
+// BERT (Devlin et al. 2019, arXiv:1810.04805): token, position and type embeddings, post-norm
+// encoder blocks.
 #pragma once
 
 #include <memory>
@@ -19,15 +20,17 @@ struct BertConfig {
   float layer_norm_epsilon = 1e-12f;
   ops::Activation activation = ops::Activation::kGeluErf;
 
-  // Errors: kDataLoss (a field that is missing, of a wrong type or out of range), kUnsupported (a field that
-  // this model does not implement, as position_embedding_type "relative_key"); each names the field.
+  // Errors: kDataLoss (a field that is missing, of a wrong type or out of range), kUnsupported (a
+  // field that this model does not implement, as position_embedding_type "relative_key"); each
+  // names the field.
   static Result<BertConfig> from_json(const json::object& config);
 };
 
 class BertModel final : public Model {
  public:
   // Errors: those of BertConfig, of the weights (named tensors) and of the layers.
-  static Result<std::unique_ptr<Model>> load(const json::object& config, const checkpoint::WeightSource& source,
+  static Result<std::unique_ptr<Model>> load(const json::object& config,
+                                             const checkpoint::WeightSource& source,
                                              layers::LoadContext& context);
 
   const ModelTraits& traits() const override { return traits_; }

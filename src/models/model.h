@@ -1,4 +1,5 @@
-// What an architecture is to the rest of the engine: a forward pass from tokens to last hidden states.
+// What an architecture is to the rest of the engine: a forward pass from tokens to last hidden
+// states.
 #pragma once
 
 #include <string_view>

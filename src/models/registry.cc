@@ -6,7 +6,8 @@ namespace wde::models {
 namespace {
 
 constexpr ModelEntry kModels[] = {
-    {"BertModel", "BERT encoder: MiniLM, bge-*-v1.5, e5, gte, mxbai, arctic-embed v1, …", &BertModel::load},
+    {"BertModel", "BERT encoder: MiniLM, bge-*-v1.5, e5, gte, mxbai, arctic-embed v1, …",
+     &BertModel::load},
 };
 
 }  // namespace

@@ -15,7 +15,8 @@ namespace wde::models {
 struct ModelEntry {
   std::string_view architecture;  // as in config.json's "architectures"
   std::string_view description;
-  Result<std::unique_ptr<Model>> (*load)(const json::object& config, const checkpoint::WeightSource& source,
+  Result<std::unique_ptr<Model>> (*load)(const json::object& config,
+                                         const checkpoint::WeightSource& source,
                                          layers::LoadContext& context);
 };
 

@@ -4,7 +4,8 @@
 
 namespace wde::models {
 
-Weights::Weights(const checkpoint::WeightSource& source, std::string_view prefix, std::string_view probe)
+Weights::Weights(const checkpoint::WeightSource& source, std::string_view prefix,
+                 std::string_view probe)
     : source_(source) {
   const std::string prefixed = std::string(prefix) + std::string(probe);
   if (!source.has(probe) && source.has(prefixed)) prefix_ = prefix;
@@ -14,7 +15,8 @@ Result<TensorView> Weights::tensor(const std::string& name, const Shape& shape) 
   return source_.tensor(prefix_ + name, shape);
 }
 
-Result<Weights::WeightAndBias> Weights::linear(const std::string& module, int64_t outputs, int64_t inputs) const {
+Result<Weights::WeightAndBias> Weights::linear(const std::string& module, int64_t outputs,
+                                               int64_t inputs) const {
   WeightAndBias found;
   WDE_ASSIGN_OR_RETURN(found.weight, tensor(module + ".weight", {outputs, inputs}));
   WDE_ASSIGN_OR_RETURN(found.bias, tensor(module + ".bias", {outputs}));

@@ -1,4 +1,5 @@
-// A checkpoint's tensors by the names a model gives them, whatever prefix the file puts before them.
+// A checkpoint's tensors by the names a model gives them, whatever prefix the file puts before
+// them.
 #pragma once
 
 #include <string>
@@ -22,7 +23,8 @@ class Weights {
     TensorView weight, bias;
   };
   Result<WeightAndBias> linear(const std::string& module, int64_t outputs, int64_t inputs) const;
-  // The same of a torch.nn.LayerNorm [size]; also by the names "gamma" and "beta" of TensorFlow's checkpoints.
+  // The same of a torch.nn.LayerNorm [size]; also by the names "gamma" and "beta" of TensorFlow's
+  // checkpoints.
   Result<WeightAndBias> layer_norm(const std::string& module, int64_t size) const;
 
  private:

@@ -15,30 +15,34 @@ Status InputProcessor::check(const Request& request) const {
   if (std::find(output_.tasks.begin(), output_.tasks.end(), request.task) == output_.tasks.end()) {
     std::vector<std::string_view> served;
     for (const Task task : output_.tasks) served.push_back(task_name(task));
-    return unsupported_error("this model does not serve the task \"{}\"; it serves: {}", task_name(request.task),
-                             fmt::join(served, ", "));
+    return unsupported_error("this model does not serve the task \"{}\"; it serves: {}",
+                             task_name(request.task), fmt::join(served, ", "));
   }
-  if (const auto* ids = std::get_if<std::vector<int32_t>>(&request.input); ids != nullptr && ids->empty()) {
+  if (const auto* ids = std::get_if<std::vector<int32_t>>(&request.input);
+      ids != nullptr && ids->empty()) {
     return empty_input_error("the list of token ids is empty");
   }
   if (request.dimensions && request.task != Task::kEmbed) {
     return invalid_argument_error("\"dimensions\" goes with the task \"embed\" only");
   }
-  if (request.dimensions && (*request.dimensions < 1 || *request.dimensions > output_.embedding_size)) {
-    return invalid_argument_error("\"dimensions\" must be between 1 and {}, not {}", output_.embedding_size,
-                                  *request.dimensions);
+  if (request.dimensions &&
+      (*request.dimensions < 1 || *request.dimensions > output_.embedding_size)) {
+    return invalid_argument_error("\"dimensions\" must be between 1 and {}, not {}",
+                                  output_.embedding_size, *request.dimensions);
   }
   if (request.prompt_name && !prompts_.prompts.contains(*request.prompt_name)) {
     std::vector<std::string_view> known;
     for (const auto& [name, text] : prompts_.prompts) known.push_back(name);
-    return invalid_argument_error("unknown prompt name \"{}\"; this model has: {}", *request.prompt_name,
-                                  known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", ")));
+    return invalid_argument_error(
+        "unknown prompt name \"{}\"; this model has: {}", *request.prompt_name,
+        known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", ")));
   }
   return {};
 }
 
 schema::OutputSpec InputProcessor::output_spec(const Request& request) const {
-  return {.normalize = request.normalize.value_or(output_.normalize), .dimensions = request.dimensions.value_or(0)};
+  return {.normalize = request.normalize.value_or(output_.normalize),
+          .dimensions = request.dimensions.value_or(0)};
 }
 
 }  // namespace wde::pipeline

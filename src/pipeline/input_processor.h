@@ -1,5 +1,6 @@
-// The first station: may this workflow serve this request? Checks fields and sizes, resolves what the request
-// leaves open. Called on the client's thread; stateless and thread-safe; knows nothing of tokens.
+// The first station: may this workflow serve this request? Checks fields and sizes, resolves what
+// the request leaves open. Called on the client's thread; stateless and thread-safe; knows nothing
+// of tokens.
 #pragma once
 
 #include "pipeline/limits.h"
@@ -11,8 +12,8 @@ class InputProcessor {
  public:
   InputProcessor(OutputPolicy output, PromptPolicy prompts);
 
-  // Errors: kUnsupported (task), kInvalidArgument (dimensions, prompt name: the known ones are listed),
-  // kEmptyInput (an empty list of token ids).
+  // Errors: kUnsupported (task), kInvalidArgument (dimensions, prompt name: the known ones are
+  // listed), kEmptyInput (an empty list of token ids).
   Status check(const Request& request) const;
   // How the answer of a checked request is made.
   schema::OutputSpec output_spec(const Request& request) const;

@@ -1,5 +1,5 @@
-// What the loaded model and the user's options allow; resolved once by the workflow and shared by the
-// pipeline's stations.
+// What the loaded model and the user's options allow; resolved once by the workflow and shared by
+// the pipeline's stations.
 #pragma once
 
 #include <map>
@@ -21,14 +21,14 @@ struct TextLimits {
 // Prompts by name, and what applies when a request names none.
 struct PromptPolicy {
   std::map<std::string, std::string> prompts;
-  std::string default_prompt;   // the text itself; may be empty
-  bool pool_prompt = true;      // false: the prompt's tokens are left out of the pooling
+  std::string default_prompt;  // the text itself; may be empty
+  bool pool_prompt = true;     // false: the prompt's tokens are left out of the pooling
 };
 
 struct OutputPolicy {
-  std::vector<Task> tasks;      // that this workflow serves
-  int embedding_size = 0;       // columns of kEmbed
-  bool normalize = false;       // where a request does not say
+  std::vector<Task> tasks;  // that this workflow serves
+  int embedding_size = 0;   // columns of kEmbed
+  bool normalize = false;   // where a request does not say
 };
 
 struct BatchBudget {

@@ -12,13 +12,15 @@ namespace {
 // How many shards to aim at.
 int64_t shard_count(int64_t tokens, int64_t sequences, const ShardPolicy& policy) {
   if (policy.shard_tokens <= 0 || sequences < policy.lanes) return 1;
-  const int64_t wanted = std::max<int64_t>(1, (tokens + policy.shard_tokens - 1) / policy.shard_tokens);
+  const int64_t wanted =
+      std::max<int64_t>(1, (tokens + policy.shard_tokens - 1) / policy.shard_tokens);
   return std::min(sequences, (wanted + policy.lanes - 1) / policy.lanes * policy.lanes);
 }
 
 }  // namespace
 
-std::vector<schema::Shard> plan_shards(std::span<const int32_t> lengths, const ShardPolicy& policy) {
+std::vector<schema::Shard> plan_shards(std::span<const int32_t> lengths,
+                                       const ShardPolicy& policy) {
   int64_t remaining = std::accumulate(lengths.begin(), lengths.end(), int64_t{0});
   const int64_t count = shard_count(remaining, static_cast<int64_t>(lengths.size()), policy);
   std::vector<schema::Shard> shards;

@@ -1,17 +1,17 @@
-// Packs a batch into the ragged block that a device takes: no padding, positions and token types as the model
-// counts them, cut into shards as the device likes them. Engine thread; writes into the slot's (pinned) host
-// memory and allocates nothing but the list of shards.
+// Packs a batch into the ragged block that a device takes: no padding, positions and token types as
+// the model counts them, cut into shards as the device likes them. Engine thread; writes into the
+// slot's (pinned) host memory and allocates nothing but the list of shards.
 #pragma once
 
 #include "schema/schema.h"
 
 namespace wde::pipeline {
 
-// How a device wants its batches: on a CPU, shards of a few hundred tokens that each go through all layers on
-// one core, so that activations stay in its cache; on others one shard.
+// How a device wants its batches: on a CPU, shards of a few hundred tokens that each go through all
+// layers on one core, so that activations stay in its cache; on others one shard.
 struct ShardPolicy {
-  int lanes = 1;             // shards that the worker computes at once
-  int64_t shard_tokens = 0;  // aimed at; 0: the whole batch is one shard
+  int lanes = 1;                 // shards that the worker computes at once
+  int64_t shard_tokens = 0;      // aimed at; 0: the whole batch is one shard
   int64_t max_shard_tokens = 0;  // never exceeded; at least the longest sequence
 };
 
@@ -25,16 +25,18 @@ class ModelInputBuilder {
  public:
   explicit ModelInputBuilder(ModelInputOptions options) : options_(options) {}
 
-  // Sorts the batch's requests by length (longest first, so that shards even out) and packs them into `block`
-  // (ModelInput::capacity elements). The ids are inside the embedding table: the request processor saw to it.
+  // Sorts the batch's requests by length (longest first, so that shards even out) and packs them
+  // into `block` (ModelInput::capacity elements). The ids are inside the embedding table: the
+  // request processor saw to it.
   schema::ModelInput build(schema::Batch* batch, std::span<int32_t> block) const;
 
  private:
   ModelInputOptions options_;
 };
 
-// Cuts sequences of these lengths, in order, into shards nearly equal in tokens: a multiple of `lanes` where there
-// are enough sequences; one alone (for the ops to split) where there are fewer sequences than lanes.
+// Cuts sequences of these lengths, in order, into shards nearly equal in tokens: a multiple of
+// `lanes` where there are enough sequences; one alone (for the ops to split) where there are fewer
+// sequences than lanes.
 std::vector<schema::Shard> plan_shards(std::span<const int32_t> lengths, const ShardPolicy& policy);
 
 }  // namespace wde::pipeline

@@ -14,7 +14,8 @@ void l2_normalize(std::vector<float>* row) {
   for (float& x : *row) x /= norm;
 }
 
-Response make_response(const schema::SchedulableRequest& request, std::span<const float> rows, int64_t columns) {
+Response make_response(const schema::SchedulableRequest& request, std::span<const float> rows,
+                       int64_t columns) {
   Response response;
   response.task = request.task;
   response.columns = columns;
@@ -43,8 +44,8 @@ void OutputProcessor::answer(schema::Batch* batch, const schema::RawOutput& outp
       continue;
     }
     const size_t rows = request.task == Task::kHidden ? request.ids.size() : 1;
-    request.ticket->answer(make_response(request, output.values.subspan(at * columns, rows * columns),
-                                         output.columns));
+    request.ticket->answer(make_response(
+        request, output.values.subspan(at * columns, rows * columns), output.columns));
     at += rows;
   }
 }

@@ -7,8 +7,9 @@ namespace wde::pipeline {
 
 class OutputProcessor {
  public:
-  // Answers every request of the batch, in order, from the raw output (or with its error).
-  // kEmbed: cuts to the dimensions asked for, then L2-normalizes in f32 where asked for. kHidden: its tokens' rows.
+  // Answers every request of the batch, in order, from the raw output (or with its error). kEmbed:
+  // cuts to the dimensions asked for, then L2-normalizes in f32 where asked for. kHidden: its
+  // tokens' rows.
   void answer(schema::Batch* batch, const schema::RawOutput& output) const;
 };
 

@@ -20,8 +20,8 @@ struct Encoded {
 
 }  // namespace
 
-RequestProcessor::RequestProcessor(std::shared_ptr<const tokenizer::Tokenizer> tokenizer, TextLimits limits,
-                                   PromptPolicy prompts)
+RequestProcessor::RequestProcessor(std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
+                                   TextLimits limits, PromptPolicy prompts)
     : tokenizer_(std::move(tokenizer)), limits_(limits), prompts_(std::move(prompts)) {}
 
 const std::string& RequestProcessor::prompt_of(const Request& request) const {
@@ -29,11 +29,12 @@ const std::string& RequestProcessor::prompt_of(const Request& request) const {
   return prompts_.prompts.at(*request.prompt_name);
 }
 
-// Tokens at the front of an encoded text that come from the prompt, as sentence-transformers counts them: the
-// prompt encoded alone, without the special token at its end.
+// Tokens at the front of an encoded text that come from the prompt, as sentence-transformers counts
+// them: the prompt encoded alone, without the special token at its end.
 Result<int> RequestProcessor::prompt_tokens(const std::string& prompt) const {
   tokenizer::EncodeOptions options;
-  WDE_ASSIGN_OR_RETURN(const tokenizer::Encoding encoding, tokenizer_->encode(prompt, std::nullopt, options));
+  WDE_ASSIGN_OR_RETURN(const tokenizer::Encoding encoding,
+                       tokenizer_->encode(prompt, std::nullopt, options));
   int count = static_cast<int>(encoding.ids.size());
   if (count > 0 && encoding.special_mask.back() != 0) --count;
   return count;
@@ -48,8 +49,8 @@ Status RequestProcessor::process(const Request& request, schema::SchedulableRequ
   Encoded encoded;
   if (const auto* text = std::get_if<std::string>(&request.input)) {
     const std::string prompted = prompt.empty() ? std::string() : prompt + *text;
-    WDE_ASSIGN_OR_RETURN(encoded.encoding,
-                         tokenizer_->encode(prompt.empty() ? *text : prompted, std::nullopt, options));
+    WDE_ASSIGN_OR_RETURN(encoded.encoding, tokenizer_->encode(prompt.empty() ? *text : prompted,
+                                                              std::nullopt, options));
     encoded.characters = count_code_points(*text);
   } else if (const auto* pair = std::get_if<TextPair>(&request.input)) {
     const std::string prompted = prompt + pair->first;
@@ -59,17 +60,19 @@ Status RequestProcessor::process(const Request& request, schema::SchedulableRequ
     const auto& ids = std::get<std::vector<int32_t>>(request.input);
     WDE_ASSIGN_OR_RETURN(encoded.encoding, tokenizer_->encode_ids(ids, options));
   }
-  if (encoded.encoding.truncated && request.over_long.value_or(limits_.over_long) == OverLong::kError) {
-    return invalid_argument_error("the input is longer than the model's limit of {} tokens, and truncation is off",
-                                  limits_.max_length);
+  if (encoded.encoding.truncated &&
+      request.over_long.value_or(limits_.over_long) == OverLong::kError) {
+    return invalid_argument_error(
+        "the input is longer than the model's limit of {} tokens, and truncation is off",
+        limits_.max_length);
   }
   if (encoded.encoding.ids.empty()) {
     return invalid_argument_error("the input has no tokens, and the tokenizer adds none");
   }
   for (const int32_t id : encoded.encoding.ids) {
     if (id < 0 || id >= limits_.vocab_size) {
-      return invalid_argument_error("token id {} is outside the model's embedding table of {} rows", id,
-                                    limits_.vocab_size);
+      return invalid_argument_error("token id {} is outside the model's embedding table of {} rows",
+                                    id, limits_.vocab_size);
     }
   }
   out->ids = std::move(encoded.encoding.ids);

@@ -1,5 +1,5 @@
-// The second station: prompt, tokenize, truncate. Runs on the request threads, many requests at once;
-// immutable and thread-safe.
+// The second station: prompt, tokenize, truncate. Runs on the request threads, many requests at
+// once; immutable and thread-safe.
 #pragma once
 
 #include <memory>
@@ -12,11 +12,12 @@ namespace wde::pipeline {
 
 class RequestProcessor {
  public:
-  RequestProcessor(std::shared_ptr<const tokenizer::Tokenizer> tokenizer, TextLimits limits, PromptPolicy prompts);
+  RequestProcessor(std::shared_ptr<const tokenizer::Tokenizer> tokenizer, TextLimits limits,
+                   PromptPolicy prompts);
 
-  // Fills ids, type_ids, pooling_skip, characters and truncated of `*out` from the request.
-  // Errors: kInvalidArgument (over-long where truncation is refused, with the numbers; a token id outside the
-  // vocabulary; a limit with no room for the special tokens).
+  // Fills ids, type_ids, pooling_skip, characters and truncated of `*out` from the request. Errors:
+  // kInvalidArgument (over-long where truncation is refused, with the numbers; a token id outside
+  // the vocabulary; a limit with no room for the special tokens).
   Status process(const Request& request, schema::SchedulableRequest* out) const;
 
  private:

@@ -8,7 +8,8 @@
 namespace wde::pipeline {
 
 Scheduler::Scheduler(SchedulerOptions options) : options_(options) {
-  WDE_CHECK(options_.budget.max_tokens > 0 && options_.budget.max_requests > 0 && options_.window_requests > 0);
+  WDE_CHECK(options_.budget.max_tokens > 0 && options_.budget.max_requests > 0 &&
+            options_.window_requests > 0);
 }
 
 void Scheduler::add(schema::SchedulableRequest request) {
@@ -50,7 +51,8 @@ Scheduler::Picked Scheduler::pick(Clock::time_point now) {
   sweep(now, &picked);
   if (queue_.empty()) return picked;
 
-  // The window's requests of the oldest one's task, nearest to it in length first, then oldest first.
+  // The window's requests of the oldest one's task, nearest to it in length first, then oldest
+  // first.
   const Task task = queue_.front().task;
   const int length = queue_.front().tokens();
   const size_t window = std::min(queue_.size(), static_cast<size_t>(options_.window_requests));

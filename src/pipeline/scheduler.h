@@ -1,5 +1,6 @@
-// The queue between the request threads and the engine thread: first come, first served, in batches that keep
-// a token and a request budget. No KV cache, so no preemption: what is picked runs to its end.
+// The queue between the request threads and the engine thread: first come, first served, in batches
+// that keep a token and a request budget. No KV cache, so no preemption: what is picked runs to its
+// end.
 #pragma once
 
 #include <cstdint>
@@ -14,9 +15,9 @@ namespace wde::pipeline {
 
 struct SchedulerOptions {
   BatchBudget budget;
-  // A batch is picked among the oldest so many requests: those nearest in length to the oldest one, which is
-  // always taken. So texts of like length meet, and a request waits for at most as many batches as there were
-  // requests before it.
+  // A batch is picked among the oldest so many requests: those nearest in length to the oldest one,
+  // which is always taken. So texts of like length meet, and a request waits for at most as many
+  // batches as there were requests before it.
   int64_t window_requests = 0;
 };
 

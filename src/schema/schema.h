@@ -14,8 +14,8 @@
 
 namespace wde::schema {
 
-// A request from the moment it is accepted until it is answered. Shared by the engine's table of pending
-// requests (for cancel) and the station that holds the request.
+// A request from the moment it is accepted until it is answered. Shared by the engine's table of
+// pending requests (for cancel) and the station that holds the request.
 class Ticket {
  public:
   Ticket(RequestId id, Callback done) : id_(id), done_(std::move(done)) {}
@@ -56,7 +56,8 @@ struct SchedulableRequest {
   int tokens() const { return static_cast<int>(ids.size()); }
 };
 
-// Requests that are computed together. All have the same task; together they keep the scheduler's budgets.
+// Requests that are computed together. All have the same task; together they keep the scheduler's
+// budgets.
 struct Batch {
   std::vector<SchedulableRequest> requests;
   int64_t tokens = 0;
@@ -70,11 +71,13 @@ struct Shard {
   int64_t tokens = 0;
   int64_t sequence_begin = 0;
   int64_t sequences = 0;
-  int64_t cu_seqlens_begin = 0;  // of this shard's sequences + 1 entries in ModelInput's cu_seqlens section
+  // Where its sequences + 1 entries begin in ModelInput's cu_seqlens section.
+  int64_t cu_seqlens_begin = 0;
   int max_seqlen = 0;
 };
 
-// A ragged batch as the device gets it: one block of i32, copied as a whole, in sections of these sizes:
+// A ragged batch as the device gets it: one block of i32, copied as a whole, in sections of these
+// sizes:
 //   ids [T] | positions [T] | type_ids [T] | skip [B] | cu_seqlens [B + number of shards]
 // where each shard's cu_seqlens start again from 0.
 struct ModelInput {
@@ -89,7 +92,9 @@ struct ModelInput {
   size_t type_ids_offset() const { return static_cast<size_t>(2 * tokens); }
   size_t skip_offset() const { return static_cast<size_t>(3 * tokens); }
   size_t cu_seqlens_offset() const { return static_cast<size_t>(3 * tokens + sequences); }
-  size_t used() const { return cu_seqlens_offset() + static_cast<size_t>(sequences) + shards.size(); }
+  size_t used() const {
+    return cu_seqlens_offset() + static_cast<size_t>(sequences) + shards.size();
+  }
 
   // Elements of a block that holds any batch within the budgets, however it is sharded.
   static size_t capacity(int64_t max_tokens, int64_t max_sequences) {
@@ -97,8 +102,8 @@ struct ModelInput {
   }
 };
 
-// What came back from the device: a row per sequence (kEmbed) or per token (kHidden), in the batch's order.
-// `rows` points into the slot's host memory and is valid until the slot is reused.
+// What came back from the device: a row per sequence (kEmbed) or per token (kHidden), in the
+// batch's order. `rows` points into the slot's host memory and is valid until the slot is reused.
 struct RawOutput {
   std::span<const float> values;
   int64_t columns = 0;

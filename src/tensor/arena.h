@@ -1,5 +1,5 @@
-// One block of device memory, sized once at load, out of which a forward pass takes its activations.
-// Owned by one worker slot (or one CPU shard); not thread-safe.
+// One block of device memory, sized once at load, out of which a forward pass takes its
+// activations. Owned by one worker slot (or one CPU shard); not thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -13,8 +13,8 @@ class Arena {
  public:
   // Serves [base, base + capacity_bytes), 64-byte aligned, owned by the caller.
   Arena(void* base, size_t capacity_bytes);
-  // Serves addresses without memory behind them and never runs out: a dry run of a forward pass on it
-  // measures the workspace (high_water_bytes) that a real one needs.
+  // Serves addresses without memory behind them and never runs out: a dry run of a forward pass on
+  // it measures the workspace (high_water_bytes) that a real one needs.
   static Arena measuring();
 
   // Uninitialised, contiguous, 64-byte aligned. Running out is a bug in the plan: WDE_CHECK.

@@ -1,7 +1,7 @@
-// The device seam: memory, streams and events. Everything above tensor/, ops/ and attention/ talks to a
-// device only through these classes and never learns which one it is. Implementations: cpu_device
-// (streams run inline), emulated_device (own address space, late and reordering streams; for tests);
-// CUDA will be a third.
+// The device seam: memory, streams and events. Everything above tensor/, ops/ and attention/ talks
+// to a device only through these classes and never learns which one it is. Implementations:
+// cpu_device (streams run inline), emulated_device (own address space, late and reordering streams;
+// for tests); CUDA will be a third.
 #pragma once
 
 #include <atomic>
@@ -39,9 +39,9 @@ class Storage {
   bool host_visible_ = false;
 };
 
-// The fate of one batch's work, whichever streams it runs on. The first failing copy or launch under a
-// scope is kept, and the scope's remaining copies and launches are skipped; other scopes go on. Shared
-// by the host threads and the device. Thread-safe.
+// The fate of one batch's work, whichever streams it runs on. The first failing copy or launch
+// under a scope is kept, and the scope's remaining copies and launches are skipped; other scopes go
+// on. Shared by the host threads and the device. Thread-safe.
 class ErrorScope {
  public:
   void fail(Status status);
@@ -60,16 +60,16 @@ class Event {
   virtual ~Event() = default;
 };
 
-// One pointer that a kernel reads or writes, as a range of its device's address space. The device checks
-// it and may replace *pointer by an address that the kernel can dereference while it runs.
+// One pointer that a kernel reads or writes, as a range of its device's address space. The device
+// checks it and may replace *pointer by an address that the kernel can dereference while it runs.
 struct DeviceRange {
   void** pointer;
   size_t size_bytes;
   bool written;
 };
 
-// A kernel made of host code, with its arguments (held by value). Only devices that run host code (cpu,
-// emulated) take one.
+// A kernel made of host code, with its arguments (held by value). Only devices that run host code
+// (cpu, emulated) take one.
 class HostKernel {
  public:
   virtual ~HostKernel() = default;
@@ -79,10 +79,10 @@ class HostKernel {
   virtual void run() = 0;
 };
 
-// A queue of work that a device does in order. Between two streams there is no order but what events
-// say. One host thread enqueues at a time. Enqueueing does not wait for the work (the CPU device runs it
-// inline instead) and reports nothing: a failure lands in the error scope that was current when the work was
-// enqueued.
+// A queue of work that a device does in order. Between two streams there is no order but what
+// events say. One host thread enqueues at a time. Enqueueing does not wait for the work (the CPU
+// device runs it inline instead) and reports nothing: a failure lands in the error scope that was
+// current when the work was enqueued.
 class Stream {
  public:
   virtual ~Stream() = default;
@@ -91,8 +91,8 @@ class Stream {
   // Work enqueued from now on belongs to `scope`. Initially a scope of the stream's own.
   virtual void set_error_scope(std::shared_ptr<ErrorScope> scope) = 0;
 
-  // `host` memory must come from Device::allocate_host for the copy to be asynchronous in fact, and must
-  // stay alive and (copy_to_device) unchanged until the copy is done.
+  // `host` memory must come from Device::allocate_host for the copy to be asynchronous in fact, and
+  // must stay alive and (copy_to_device) unchanged until the copy is done.
   virtual void copy_to_device(void* device_data, const void* host, size_t size_bytes) = 0;
   virtual void copy_to_host(void* host, const void* device_data, size_t size_bytes) = 0;
 
@@ -102,8 +102,9 @@ class Stream {
   virtual void record(Event& event) = 0;
   // Work enqueued after this waits, on the device, for the event's latest recording.
   virtual void wait(Event& event) = 0;
-  // Calls `reached` once all earlier work of this stream is done or skipped, on a thread of the device's
-  // choosing (the caller's, where work runs inline). `reached` must not block nor use the device.
+  // Calls `reached` once all earlier work of this stream is done or skipped, on a thread of the
+  // device's choosing (the caller's, where work runs inline). `reached` must not block nor use the
+  // device.
   virtual void call_when_reached(std::function<void()> reached) = 0;
   // Blocks until everything enqueued so far is done; returns the current scope's status.
   virtual Status synchronize() = 0;

@@ -1,5 +1,5 @@
-// Views of memory on a device, and the storage behind them. A view owns nothing and knows no device:
-// whoever holds one keeps its storage alive.
+// Views of memory on a device, and the storage behind them. A view owns nothing and knows no
+// device: whoever holds one keeps its storage alive.
 #pragma once
 
 #include <array>
@@ -34,9 +34,9 @@ class Shape {
 };
 
 // Row-major with unit stride inside the last axis; `row_stride` is the distance in elements between
-// the starts of consecutive rows, where a row is everything but the first axis (so a [T, C] view may be a
-// column slice of a [T, 3C] buffer). `data` is an address in the owning device's space: only code that
-// runs on that device may dereference it.
+// the starts of consecutive rows, where a row is everything but the first axis (so a [T, C] view
+// may be a column slice of a [T, 3C] buffer). `data` is an address in the owning device's space:
+// only code that runs on that device may dereference it.
 struct TensorView {
   void* data = nullptr;
   DType dtype = DType::kF32;

@@ -53,8 +53,8 @@ ModelInfo describe(const Assembly& assembly) {
 
 }  // namespace
 
-Result<Assembly> assemble(const EngineOptions& options, std::shared_ptr<Device> device, AssembleUntil until,
-                          Signal* signal) {
+Result<Assembly> assemble(const EngineOptions& options, std::shared_ptr<Device> device,
+                          AssembleUntil until, Signal* signal) {
   WDE_ASSIGN_OR_RETURN(const std::string path, resolve_model_folder(options));
   WDE_ASSIGN_OR_RETURN(checkpoint::ModelFolder folder, checkpoint::read_model_folder(path));
   Assembly parts;
@@ -63,7 +63,8 @@ Result<Assembly> assemble(const EngineOptions& options, std::shared_ptr<Device> 
   if (device == nullptr) {
     WDE_ASSIGN_OR_RETURN(device, create_device(options.device.empty() ? "auto" : options.device));
   }
-  WDE_ASSIGN_OR_RETURN(parts.settings, manifest.settle(std::move(folder), options, std::move(device)));
+  WDE_ASSIGN_OR_RETURN(parts.settings,
+                       manifest.settle(std::move(folder), options, std::move(device)));
   WDE_ASSIGN_OR_RETURN(parts.tokenizer, manifest.tokenizer(parts.settings));
   WDE_ASSIGN_OR_RETURN(parts.model, manifest.model(parts.settings));
   WDE_ASSIGN_OR_RETURN(parts.memory_plan, manifest.memory_plan(parts.settings, *parts.model));
@@ -73,9 +74,11 @@ Result<Assembly> assemble(const EngineOptions& options, std::shared_ptr<Device> 
   parts.input_processor = manifest.input_processor(parts.settings);
   parts.request_processor = manifest.request_processor(parts.settings, parts.tokenizer);
   parts.scheduler = manifest.scheduler(parts.settings, parts.memory_plan);
-  parts.model_input_builder = manifest.model_input_builder(parts.settings, parts.model->model->traits());
+  parts.model_input_builder =
+      manifest.model_input_builder(parts.settings, parts.model->model->traits());
   parts.output_processor = manifest.output_processor(parts.settings);
-  WDE_ASSIGN_OR_RETURN(parts.executor, manifest.executor(parts.settings, parts.memory_plan, parts.model, signal));
+  WDE_ASSIGN_OR_RETURN(parts.executor,
+                       manifest.executor(parts.settings, parts.memory_plan, parts.model, signal));
   return parts;
 }
 

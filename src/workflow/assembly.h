@@ -4,8 +4,8 @@
 #include <memory>
 
 #include "base/signal.h"
-#include "workflow/workflow.h"
 #include "wde/engine.h"
+#include "workflow/workflow.h"
 
 namespace wde::workflow {
 
@@ -27,10 +27,10 @@ struct Assembly {
 
 enum class AssembleUntil { kMemoryPlan, kExecutor };
 
-// Chooses the workflow and calls its factories in order; with kMemoryPlan stops before buffers and threads are made.
-// `signal` is what the executor notifies; a null `device` means the one that the options name. Errors: those of
-// Engine::load.
-Result<Assembly> assemble(const EngineOptions& options, std::shared_ptr<Device> device, AssembleUntil until,
-                          Signal* signal);
+// Chooses the workflow and calls its factories in order; with kMemoryPlan stops before buffers and
+// threads are made. `signal` is what the executor notifies; a null `device` means the one that the
+// options name. Errors: those of Engine::load.
+Result<Assembly> assemble(const EngineOptions& options, std::shared_ptr<Device> device,
+                          AssembleUntil until, Signal* signal);
 
 }  // namespace wde::workflow

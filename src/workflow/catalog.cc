@@ -34,7 +34,8 @@ CatalogEntry probed(std::string_view name, const Refusal& refusal) {
 CatalogSection workflows() {
   CatalogSection section{.title = "workflows"};
   for (const workflow::Manifest& manifest : workflow::manifests()) {
-    section.entries.push_back({.name = std::string(manifest.name), .description = std::string(manifest.description)});
+    section.entries.push_back(
+        {.name = std::string(manifest.name), .description = std::string(manifest.description)});
   }
   return section;
 }
@@ -71,7 +72,8 @@ CatalogSection instruction_sets() {
 CatalogSection executors() {
   CatalogSection section{.title = "executors"};
   for (const execution::ExecutorKind& kind : execution::executor_kinds()) {
-    section.entries.push_back({.name = std::string(kind.name), .description = std::string(kind.description)});
+    section.entries.push_back(
+        {.name = std::string(kind.name), .description = std::string(kind.description)});
   }
   return section;
 }
@@ -90,7 +92,9 @@ void add_backends(std::vector<CatalogSection>* sections) {
   }
   for (const ops::GemmBackend& backend : ops::gemm_backends()) {
     gemm.entries.push_back(probed(backend.name, [&](DType dtype) {
-      return backend.refusal({.dtype = dtype, .output_dtype = dtype, .n = 768, .k = 768, .bias = true}, **device, **ops);
+      return backend.refusal(
+          {.dtype = dtype, .output_dtype = dtype, .n = 768, .k = 768, .bias = true}, **device,
+          **ops);
     }));
   }
   sections->push_back(std::move(attention));
@@ -100,7 +104,8 @@ void add_backends(std::vector<CatalogSection>* sections) {
 }  // namespace
 
 std::vector<CatalogSection> catalog() {
-  std::vector<CatalogSection> sections = {workflows(), architectures(), devices(), instruction_sets()};
+  std::vector<CatalogSection> sections = {workflows(), architectures(), devices(),
+                                          instruction_sets()};
   add_backends(&sections);
   sections.push_back(executors());
   return sections;

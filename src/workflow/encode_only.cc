@@ -14,12 +14,14 @@ std::string refusal(const checkpoint::ModelFolder& folder) {
     if (models::find_model(architecture) != nullptr) return {};
   }
   std::vector<std::string_view> known;
-  for (const models::ModelEntry& entry : models::model_entries()) known.push_back(entry.architecture);
+  for (const models::ModelEntry& entry : models::model_entries())
+    known.push_back(entry.architecture);
   if (folder.architectures.empty()) {
-    return fmt::format("config.json names no \"architectures\"; supported: {}", fmt::join(known, ", "));
+    return fmt::format("config.json names no \"architectures\"; supported: {}",
+                       fmt::join(known, ", "));
   }
-  return fmt::format("architecture {} is not supported; supported: {}", fmt::join(folder.architectures, ", "),
-                     fmt::join(known, ", "));
+  return fmt::format("architecture {} is not supported; supported: {}",
+                     fmt::join(folder.architectures, ", "), fmt::join(known, ", "));
 }
 
 }  // namespace

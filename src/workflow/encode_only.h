@@ -1,4 +1,5 @@
-// The workflow of bidirectional encoders: BERT and its relatives, for embeddings and last hidden states.
+// The workflow of bidirectional encoders: BERT and its relatives, for embeddings and last hidden
+// states.
 #pragma once
 
 #include "workflow/workflow.h"

@@ -16,7 +16,9 @@ size_t memory_limit_bytes(const Settings& settings) {
                              settings.options.memory_utilization);
 }
 
-std::string mebibytes(size_t bytes) { return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20)); }
+std::string mebibytes(size_t bytes) {
+  return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20));
+}
 
 layers::LoadContext load_context(const Settings& settings, layers::ParameterStore* store) {
   return {.device = settings.device,
@@ -27,11 +29,14 @@ layers::LoadContext load_context(const Settings& settings, layers::ParameterStor
           .store = store};
 }
 
-Status load_parts(const Settings& settings, layers::LoadContext& context, execution::LoadedModel* loaded) {
-  WDE_ASSIGN_OR_RETURN(loaded->model,
-                       settings.architecture->load(settings.folder.config, *settings.folder.weights, context));
-  WDE_ASSIGN_OR_RETURN(loaded->embedding_head, heads::EmbeddingHead::load(context, settings.embedding_head,
-                                                                         loaded->model->traits().hidden_size));
+Status load_parts(const Settings& settings, layers::LoadContext& context,
+                  execution::LoadedModel* loaded) {
+  WDE_ASSIGN_OR_RETURN(
+      loaded->model,
+      settings.architecture->load(settings.folder.config, *settings.folder.weights, context));
+  WDE_ASSIGN_OR_RETURN(loaded->embedding_head,
+                       heads::EmbeddingHead::load(context, settings.embedding_head,
+                                                  loaded->model->traits().hidden_size));
   loaded->hidden_head = std::make_unique<heads::HiddenHead>(loaded->model->traits().hidden_size);
   loaded->weight_bytes = context.weight_bytes;
   return {};
@@ -49,8 +54,10 @@ execution::ShardLimits shard_limits(const Settings& settings, const pipeline::Ba
 size_t workspace_bytes(const Settings& settings, const execution::LoadedModel& model,
                        const pipeline::BatchBudget& budget) {
   const size_t lane = execution::measure_workspace_bytes(model, *settings.ops, *settings.device,
-                                                         shard_limits(settings, budget), settings.threads_per_worker);
-  const int64_t floats = execution::max_output_floats(model, budget.max_tokens, budget.max_requests);
+                                                         shard_limits(settings, budget),
+                                                         settings.threads_per_worker);
+  const int64_t floats =
+      execution::max_output_floats(model, budget.max_tokens, budget.max_requests);
   const size_t slot = execution::Worker::slot_bytes(budget.max_tokens, budget.max_requests, floats);
   const auto slots = static_cast<size_t>(settings.executor->slots_per_worker);
   return static_cast<size_t>(settings.workers) *
@@ -63,12 +70,14 @@ Result<std::shared_ptr<const tokenizer::Tokenizer>> make_tokenizer(const Setting
   WDE_ASSIGN_OR_RETURN(std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
                        tokenizer::load_tokenizer(settings.folder.path));
   if (settings.folder.do_lower_case) {
-    // Harmless where the tokenizer lower-cases by itself, as uncased ones do; else it would have to be done here.
+    // Harmless where the tokenizer lower-cases by itself, as uncased ones do; else it would have to
+    // be done here.
     const auto upper = tokenizer->encode("WDE É", std::nullopt, {});
     const auto lower = tokenizer->encode("wde é", std::nullopt, {});
     if (!upper.ok() || !lower.ok() || upper->ids != lower->ids) {
-      return unsupported_error("{}/sentence_bert_config.json: do_lower_case with a tokenizer that keeps case",
-                               settings.folder.path);
+      return unsupported_error(
+          "{}/sentence_bert_config.json: do_lower_case with a tokenizer that keeps case",
+          settings.folder.path);
     }
   }
   return tokenizer;
@@ -82,10 +91,10 @@ Result<std::shared_ptr<const execution::LoadedModel>> make_model(const Settings&
     WDE_RETURN_IF_ERROR(load_parts(settings, context, &counted));
     const size_t limit_bytes = memory_limit_bytes(settings);
     if (context.weight_bytes > limit_bytes) {
-      return resource_exhausted_error("the weights take {} in {}, more than the {} that --memory-utilization {} leaves of {}",
-                                      mebibytes(context.weight_bytes), dtype_name(settings.dtype),
-                                      mebibytes(limit_bytes), settings.options.memory_utilization,
-                                      settings.device->name());
+      return resource_exhausted_error(
+          "the weights take {} in {}, more than the {} that --memory-utilization {} leaves of {}",
+          mebibytes(context.weight_bytes), dtype_name(settings.dtype), mebibytes(limit_bytes),
+          settings.options.memory_utilization, settings.device->name());
     }
   }
   auto loaded = std::make_shared<execution::LoadedModel>();
@@ -104,18 +113,22 @@ Result<MemoryPlan> plan_memory(const Settings& settings, const execution::Loaded
     if (plan.weight_bytes + plan.workspace_bytes <= plan.limit_bytes) break;
     if (plan.budget.max_tokens <= settings.limits.max_length) {
       return resource_exhausted_error(
-          "weights {} + workspace {} for batches of {} tokens (the longest text) exceed the {} that "
+          "weights {} + workspace {} for batches of {} tokens (the longest text) exceed the {} "
+          "that "
           "--memory-utilization {} leaves of {}; lower --max-length or --max-batch-requests",
           mebibytes(plan.weight_bytes), mebibytes(plan.workspace_bytes), plan.budget.max_tokens,
-          mebibytes(plan.limit_bytes), settings.options.memory_utilization, settings.device->name());
+          mebibytes(plan.limit_bytes), settings.options.memory_utilization,
+          settings.device->name());
     }
-    plan.budget.max_tokens = std::max<int64_t>(settings.limits.max_length, plan.budget.max_tokens * 3 / 4);
+    plan.budget.max_tokens =
+        std::max<int64_t>(settings.limits.max_length, plan.budget.max_tokens * 3 / 4);
     plan.budget.max_requests = std::min(plan.budget.max_requests, plan.budget.max_tokens);
   }
   if (plan.budget.max_tokens < settings.budget.max_tokens) {
-    log::warning("batches are limited to {} tokens instead of {}: weights {} + workspace {} must fit {}",
-                 plan.budget.max_tokens, settings.budget.max_tokens, mebibytes(plan.weight_bytes),
-                 mebibytes(plan.workspace_bytes), mebibytes(plan.limit_bytes));
+    log::warning(
+        "batches are limited to {} tokens instead of {}: weights {} + workspace {} must fit {}",
+        plan.budget.max_tokens, settings.budget.max_tokens, mebibytes(plan.weight_bytes),
+        mebibytes(plan.workspace_bytes), mebibytes(plan.limit_bytes));
   }
   plan.shard_limits = shard_limits(settings, plan.budget);
   return plan;
@@ -127,28 +140,31 @@ std::unique_ptr<pipeline::InputProcessor> make_input_processor(const Settings& s
 
 std::unique_ptr<pipeline::RequestProcessor> make_request_processor(
     const Settings& settings, std::shared_ptr<const tokenizer::Tokenizer> tokenizer) {
-  return std::make_unique<pipeline::RequestProcessor>(std::move(tokenizer), settings.limits, settings.prompts);
+  return std::make_unique<pipeline::RequestProcessor>(std::move(tokenizer), settings.limits,
+                                                      settings.prompts);
 }
 
-std::unique_ptr<pipeline::Scheduler> make_scheduler(const Settings& settings, const MemoryPlan& plan) {
+std::unique_ptr<pipeline::Scheduler> make_scheduler(const Settings& settings,
+                                                    const MemoryPlan& plan) {
   (void)settings;
   return std::make_unique<pipeline::Scheduler>(pipeline::SchedulerOptions{
       .budget = plan.budget, .window_requests = kWindowBatches * plan.budget.max_requests});
 }
 
-std::unique_ptr<pipeline::ModelInputBuilder> make_model_input_builder(const Settings& settings,
-                                                                      const models::ModelTraits& traits) {
+std::unique_ptr<pipeline::ModelInputBuilder> make_model_input_builder(
+    const Settings& settings, const models::ModelTraits& traits) {
   return std::make_unique<pipeline::ModelInputBuilder>(
       pipeline::ModelInputOptions{.position_offset = traits.position_offset,
                                   .type_vocab_size = traits.type_vocab_size,
                                   .shards = settings.shards});
 }
 
-Result<std::unique_ptr<execution::Executor>> make_executor(const Settings& settings, const MemoryPlan& plan,
-                                                           std::shared_ptr<const execution::LoadedModel> model,
-                                                           Signal* signal) {
-  const auto make_worker = [&](int index,
-                               execution::Worker::Options options) -> Result<std::unique_ptr<execution::Worker>> {
+Result<std::unique_ptr<execution::Executor>> make_executor(
+    const Settings& settings, const MemoryPlan& plan,
+    std::shared_ptr<const execution::LoadedModel> model, Signal* signal) {
+  const auto make_worker =
+      [&](int index,
+          execution::Worker::Options options) -> Result<std::unique_ptr<execution::Worker>> {
     execution::Runner::Options runner_options{.model = model,
                                               .ops = settings.ops,
                                               .device = settings.device,

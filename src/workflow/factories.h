@@ -5,26 +5,28 @@
 
 namespace wde::workflow {
 
-// Errors: those of tokenizer::load_tokenizer; kUnsupported for do_lower_case with a tokenizer that keeps case.
+// Errors: those of tokenizer::load_tokenizer; kUnsupported for do_lower_case with a tokenizer that
+// keeps case.
 Result<std::shared_ptr<const tokenizer::Tokenizer>> make_tokenizer(const Settings& settings);
 
-// Checks and counts first, and refuses with the numbers what the memory limit can't hold; then packs.
-// Errors: those of the architecture's loader and of the head, kResourceExhausted.
+// Checks and counts first, and refuses with the numbers what the memory limit can't hold; then
+// packs. Errors: those of the architecture's loader and of the head, kResourceExhausted.
 Result<std::shared_ptr<const execution::LoadedModel>> make_model(const Settings& settings);
 
-// Shrinks the token budget (not below the longest text) until the workspace fits beside the weights, and says so in
-// the log. Errors: kResourceExhausted with the numbers.
+// Shrinks the token budget (not below the longest text) until the workspace fits beside the
+// weights, and says so in the log. Errors: kResourceExhausted with the numbers.
 Result<MemoryPlan> plan_memory(const Settings& settings, const execution::LoadedModel& model);
 
 std::unique_ptr<pipeline::InputProcessor> make_input_processor(const Settings& settings);
 std::unique_ptr<pipeline::RequestProcessor> make_request_processor(
     const Settings& settings, std::shared_ptr<const tokenizer::Tokenizer> tokenizer);
-std::unique_ptr<pipeline::Scheduler> make_scheduler(const Settings& settings, const MemoryPlan& plan);
-std::unique_ptr<pipeline::ModelInputBuilder> make_model_input_builder(const Settings& settings,
-                                                                      const models::ModelTraits& traits);
-Result<std::unique_ptr<execution::Executor>> make_executor(const Settings& settings, const MemoryPlan& plan,
-                                                           std::shared_ptr<const execution::LoadedModel> model,
-                                                           Signal* signal);
+std::unique_ptr<pipeline::Scheduler> make_scheduler(const Settings& settings,
+                                                    const MemoryPlan& plan);
+std::unique_ptr<pipeline::ModelInputBuilder> make_model_input_builder(
+    const Settings& settings, const models::ModelTraits& traits);
+Result<std::unique_ptr<execution::Executor>> make_executor(
+    const Settings& settings, const MemoryPlan& plan,
+    std::shared_ptr<const execution::LoadedModel> model, Signal* signal);
 std::unique_ptr<pipeline::OutputProcessor> make_output_processor(const Settings& settings);
 
 }  // namespace wde::workflow

@@ -1,4 +1,5 @@
-// From the model that a user names to the folder it is read from. Blocking (it may download); start-up thread.
+// From the model that a user names to the folder it is read from. Blocking (it may download);
+// start-up thread.
 #pragma once
 
 #include <string>

@@ -13,7 +13,8 @@ std::span<const Manifest> manifests() {
   return kManifests;
 }
 
-Result<const Manifest*> choose_manifest(const checkpoint::ModelFolder& folder, std::string_view name) {
+Result<const Manifest*> choose_manifest(const checkpoint::ModelFolder& folder,
+                                        std::string_view name) {
   std::vector<std::string> reasons;
   std::vector<std::string_view> known;
   for (const Manifest& manifest : manifests()) {
@@ -24,9 +25,11 @@ Result<const Manifest*> choose_manifest(const checkpoint::ModelFolder& folder, s
     reasons.push_back(fmt::format("{}: {}", manifest.name, refusal));
   }
   if (reasons.empty()) {
-    return invalid_argument_error("unknown workflow \"{}\"; there are: {}", name, fmt::join(known, ", "));
+    return invalid_argument_error("unknown workflow \"{}\"; there are: {}", name,
+                                  fmt::join(known, ", "));
   }
-  return unsupported_error("{}: no workflow serves this model ({})", folder.path, fmt::join(reasons, "; "));
+  return unsupported_error("{}: no workflow serves this model ({})", folder.path,
+                           fmt::join(reasons, "; "));
 }
 
 }  // namespace wde::workflow

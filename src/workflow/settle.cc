@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/env.h"
 #include "base/status.h"
 #include "base/thread_pool.h"
 #include "ops/registry.h"
@@ -19,7 +20,9 @@ Result<DType> settle_dtype(const std::string& name) {
   // "auto" is f32: the numbers of sentence-transformers, whatever the checkpoint is stored in.
   if (name.empty() || name == "auto") return DType::kF32;
   const std::optional<DType> dtype = parse_dtype(name);
-  if (!dtype) return invalid_argument_error("--dtype: unknown dtype \"{}\"; there are: auto, f32, bf16", name);
+  if (!dtype)
+    return invalid_argument_error("--dtype: unknown dtype \"{}\"; there are: auto, f32, bf16",
+                                  name);
   if (*dtype != DType::kF32 && *dtype != DType::kBF16) {
     return unsupported_error("--dtype {}: this workflow computes in f32 or bf16", name);
   }
@@ -27,7 +30,8 @@ Result<DType> settle_dtype(const std::string& name) {
 }
 
 Status settle_computation(const EngineOptions& options, Settings* settings) {
-  WDE_ASSIGN_OR_RETURN(settings->ops, ops::choose_op_table(settings->device->kind(), options.isa));
+  const std::string isa = options.isa.empty() ? env::get("WDE_ISA").value_or("") : options.isa;
+  WDE_ASSIGN_OR_RETURN(settings->ops, ops::choose_op_table(settings->device->kind(), isa));
   WDE_ASSIGN_OR_RETURN(settings->dtype, settle_dtype(options.dtype));
   WDE_ASSIGN_OR_RETURN(settings->executor, execution::choose_executor(options.executor));
   return {};
@@ -36,19 +40,25 @@ Status settle_computation(const EngineOptions& options, Settings* settings) {
 // Threads, workers and the batches they get.
 Status settle_parallelism(const EngineOptions& options, Settings* settings) {
   if (options.threads < 0) return invalid_argument_error("--threads must not be negative");
-  if (options.data_parallel < 1) return invalid_argument_error("--data-parallel must be at least 1");
-  if (options.max_batch_tokens < 0) return invalid_argument_error("--max-batch-tokens must not be negative");
-  if (options.max_batch_requests < 1) return invalid_argument_error("--max-batch-requests must be at least 1");
-  if (options.max_queued_requests < 1) return invalid_argument_error("the queue must hold at least 1 request");
+  if (options.data_parallel < 1)
+    return invalid_argument_error("--data-parallel must be at least 1");
+  if (options.max_batch_tokens < 0)
+    return invalid_argument_error("--max-batch-tokens must not be negative");
+  if (options.max_batch_requests < 1)
+    return invalid_argument_error("--max-batch-requests must be at least 1");
+  if (options.max_queued_requests < 1)
+    return invalid_argument_error("the queue must hold at least 1 request");
   const bool on_host = settings->device->host_addressable();
   const int threads = options.threads > 0 ? options.threads : available_cores();
   settings->workers = options.data_parallel;
   settings->threads_per_worker = on_host ? std::max(1, threads / options.data_parallel) : 1;
   settings->request_threads = options.request_threads > 0 ? options.request_threads : threads;
   const int batch_tokens = on_host ? kCpuBatchTokens : kDeviceBatchTokens;
-  settings->budget.max_tokens = options.max_batch_tokens > 0 ? options.max_batch_tokens : batch_tokens;
+  settings->budget.max_tokens =
+      options.max_batch_tokens > 0 ? options.max_batch_tokens : batch_tokens;
   settings->budget.max_requests = options.max_batch_requests;
-  if (on_host) settings->shards = {.lanes = settings->threads_per_worker, .shard_tokens = kCpuShardTokens};
+  if (on_host)
+    settings->shards = {.lanes = settings->threads_per_worker, .shard_tokens = kCpuShardTokens};
   return {};
 }
 
@@ -70,8 +80,9 @@ Status settle_limits(const EngineOptions& options, Settings* settings) {
                       .over_long = options.over_long,
                       .truncation_side = options.truncation_side};
   if (options.max_batch_tokens > 0 && options.max_batch_tokens < length) {
-    return invalid_argument_error("--max-batch-tokens {} is below the length limit of {} tokens; lower --max-length too",
-                                  options.max_batch_tokens, length);
+    return invalid_argument_error(
+        "--max-batch-tokens {} is below the length limit of {} tokens; lower --max-length too",
+        options.max_batch_tokens, length);
   }
   settings->budget.max_tokens = std::max(settings->budget.max_tokens, length);
   if (settings->shards.shard_tokens > 0) {
@@ -99,17 +110,20 @@ Status settle_prompts(const EngineOptions& options, Settings* settings) {
   }
   std::vector<std::string_view> known;
   for (const auto& [key, text] : folder.prompts) known.push_back(key);
-  const std::string message = fmt::format("unknown prompt name \"{}\"; this model has: {}", *name,
-                                          known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", ")));
+  const std::string message =
+      fmt::format("unknown prompt name \"{}\"; this model has: {}", *name,
+                  known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", ")));
   if (options.prompt_name) return invalid_argument_error("--prompt-name: {}", message);
   return data_loss_error("config_sentence_transformers.json: default_prompt_name: {}", message);
 }
 
 // One module after the transformer, into the head's spec. The first must be a Pooling.
-Status add_module(const checkpoint::Module& module, const EngineOptions& options, Settings* settings) {
+Status add_module(const checkpoint::Module& module, const EngineOptions& options,
+                  Settings* settings) {
   heads::EmbeddingHeadSpec& spec = settings->embedding_head;
   if (const auto* pooling = std::get_if<checkpoint::PoolingModule>(&module)) {
-    if (!spec.poolings.empty()) return unsupported_error("modules.json: more than one Pooling module");
+    if (!spec.poolings.empty())
+      return unsupported_error("modules.json: more than one Pooling module");
     settings->prompts.pool_prompt = pooling->include_prompt;
     for (const std::string& mode : pooling->modes) {
       WDE_ASSIGN_OR_RETURN(const ops::Pooling parsed, ops::parse_pooling(mode));
@@ -118,7 +132,8 @@ Status add_module(const checkpoint::Module& module, const EngineOptions& options
     return {};
   }
   if (const auto* dense = std::get_if<checkpoint::DenseModule>(&module)) {
-    WDE_ASSIGN_OR_RETURN(const ops::Activation activation, ops::parse_activation(dense->activation));
+    WDE_ASSIGN_OR_RETURN(const ops::Activation activation,
+                         ops::parse_activation(dense->activation));
     spec.steps.emplace_back(heads::DenseStep{.in_features = dense->in_features,
                                              .out_features = dense->out_features,
                                              .bias = dense->bias,
@@ -148,7 +163,8 @@ Status settle_head(const EngineOptions& options, Settings* settings) {
     normalize = true;
     spec.steps.pop_back();
   }
-  WDE_ASSIGN_OR_RETURN(const int64_t hidden_size, json::get_int(settings->folder.config, "hidden_size", 0));
+  WDE_ASSIGN_OR_RETURN(const int64_t hidden_size,
+                       json::get_int(settings->folder.config, "hidden_size", 0));
   int64_t columns = hidden_size * static_cast<int64_t>(spec.poolings.size());
   for (const heads::Step& step : spec.steps) {
     if (const auto* dense = std::get_if<heads::DenseStep>(&step)) columns = dense->out_features;
@@ -161,7 +177,8 @@ Status settle_head(const EngineOptions& options, Settings* settings) {
 
 }  // namespace
 
-Result<Settings> settle(checkpoint::ModelFolder folder, const EngineOptions& options, std::shared_ptr<Device> device) {
+Result<Settings> settle(checkpoint::ModelFolder folder, const EngineOptions& options,
+                        std::shared_ptr<Device> device) {
   Settings settings;
   settings.options = options;
   settings.device = std::move(device);

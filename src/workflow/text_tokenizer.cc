@@ -13,12 +13,14 @@ class TokenizerAdapter final : public TextTokenizer {
       : tokenizer_(std::move(tokenizer)) {}
 
   Result<std::vector<Token>> tokenize(const Input& input, bool add_special_tokens) const override {
-    WDE_ASSIGN_OR_RETURN(const tokenizer::Encoding encoding,
-                         encode(input, {.add_special_tokens = add_special_tokens, .offsets = true}));
+    WDE_ASSIGN_OR_RETURN(
+        const tokenizer::Encoding encoding,
+        encode(input, {.add_special_tokens = add_special_tokens, .offsets = true}));
     std::vector<Token> tokens;
     tokens.reserve(encoding.ids.size());
     for (size_t i = 0; i < encoding.ids.size(); ++i) {
-      const tokenizer::Offset offset = i < encoding.offsets.size() ? encoding.offsets[i] : tokenizer::Offset{};
+      const tokenizer::Offset offset =
+          i < encoding.offsets.size() ? encoding.offsets[i] : tokenizer::Offset{};
       tokens.push_back({.id = encoding.ids[i],
                         .text = std::string(tokenizer_->id_to_token(encoding.ids[i])),
                         .special = encoding.special_mask[i] != 0,
@@ -28,14 +30,18 @@ class TokenizerAdapter final : public TextTokenizer {
     return tokens;
   }
 
-  Result<std::string> decode(std::span<const int32_t> ids, bool skip_special_tokens) const override {
+  Result<std::string> decode(std::span<const int32_t> ids,
+                             bool skip_special_tokens) const override {
     return tokenizer_->decode(ids, skip_special_tokens);
   }
 
  private:
-  Result<tokenizer::Encoding> encode(const Input& input, const tokenizer::EncodeOptions& options) const {
-    if (const auto* text = std::get_if<std::string>(&input)) return tokenizer_->encode(*text, std::nullopt, options);
-    if (const auto* pair = std::get_if<TextPair>(&input)) return tokenizer_->encode(pair->first, pair->second, options);
+  Result<tokenizer::Encoding> encode(const Input& input,
+                                     const tokenizer::EncodeOptions& options) const {
+    if (const auto* text = std::get_if<std::string>(&input))
+      return tokenizer_->encode(*text, std::nullopt, options);
+    if (const auto* pair = std::get_if<TextPair>(&input))
+      return tokenizer_->encode(pair->first, pair->second, options);
     return tokenizer_->encode_ids(std::get<std::vector<int32_t>>(input), options);
   }
 
@@ -44,7 +50,8 @@ class TokenizerAdapter final : public TextTokenizer {
 
 }  // namespace
 
-std::unique_ptr<TextTokenizer> make_text_tokenizer(std::shared_ptr<const tokenizer::Tokenizer> tokenizer) {
+std::unique_ptr<TextTokenizer> make_text_tokenizer(
+    std::shared_ptr<const tokenizer::Tokenizer> tokenizer) {
   return std::make_unique<TokenizerAdapter>(std::move(tokenizer));
 }
 
@@ -52,7 +59,8 @@ std::unique_ptr<TextTokenizer> make_text_tokenizer(std::shared_ptr<const tokeniz
 
 Result<std::unique_ptr<TextTokenizer>> TextTokenizer::load(const EngineOptions& options) {
   WDE_ASSIGN_OR_RETURN(const std::string folder, workflow::resolve_model_folder(options));
-  WDE_ASSIGN_OR_RETURN(std::shared_ptr<const tokenizer::Tokenizer> tokenizer, tokenizer::load_tokenizer(folder));
+  WDE_ASSIGN_OR_RETURN(std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
+                       tokenizer::load_tokenizer(folder));
   return workflow::make_text_tokenizer(std::move(tokenizer));
 }
 

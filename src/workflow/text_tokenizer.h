@@ -8,6 +8,7 @@
 
 namespace wde::workflow {
 
-std::unique_ptr<TextTokenizer> make_text_tokenizer(std::shared_ptr<const tokenizer::Tokenizer> tokenizer);
+std::unique_ptr<TextTokenizer> make_text_tokenizer(
+    std::shared_ptr<const tokenizer::Tokenizer> tokenizer);
 
 }  // namespace wde::workflow

@@ -1,6 +1,6 @@
-// A workflow: a typed manifest that says which modules serve a family of models, one factory a slot. Chosen from
-// config fields or by name, settled and checked once, at load. This room is the only one, beside the registries, that
-// names concrete modules.
+// A workflow: a typed manifest that says which modules serve a family of models, one factory a
+// slot. Chosen from config fields or by name, settled and checked once, at load. This room is the
+// only one, beside the registries, that names concrete modules.
 #pragma once
 
 #include <memory>
@@ -28,8 +28,8 @@
 
 namespace wde::workflow {
 
-// Every decision about one engine, made from the model's files and the user's options; nothing is left open
-// and nothing was ignored. Memory is not planned yet: `budget` is what was asked for.
+// Every decision about one engine, made from the model's files and the user's options; nothing is
+// left open and nothing was ignored. Memory is not planned yet: `budget` is what was asked for.
 struct Settings {
   EngineOptions options;
   checkpoint::ModelFolder folder;
@@ -62,7 +62,8 @@ struct MemoryPlan {
 struct Manifest {
   std::string_view name;
   std::string_view description;
-  // Empty when this workflow serves the model, else the reason why not (config fields, never names).
+  // Empty when this workflow serves the model, else the reason why not (config fields, never
+  // names).
   std::string (*refusal)(const checkpoint::ModelFolder& folder);
   Result<Settings> (*settle)(checkpoint::ModelFolder folder, const EngineOptions& options,
                              std::shared_ptr<Device> device);
@@ -72,20 +73,22 @@ struct Manifest {
   std::unique_ptr<pipeline::InputProcessor> (*input_processor)(const Settings& settings);
   std::unique_ptr<pipeline::RequestProcessor> (*request_processor)(
       const Settings& settings, std::shared_ptr<const tokenizer::Tokenizer> tokenizer);
-  std::unique_ptr<pipeline::Scheduler> (*scheduler)(const Settings& settings, const MemoryPlan& plan);
-  std::unique_ptr<pipeline::ModelInputBuilder> (*model_input_builder)(const Settings& settings,
-                                                                      const models::ModelTraits& traits);
+  std::unique_ptr<pipeline::Scheduler> (*scheduler)(const Settings& settings,
+                                                    const MemoryPlan& plan);
+  std::unique_ptr<pipeline::ModelInputBuilder> (*model_input_builder)(
+      const Settings& settings, const models::ModelTraits& traits);
   Result<std::unique_ptr<execution::Executor>> (*executor)(
-      const Settings& settings, const MemoryPlan& plan, std::shared_ptr<const execution::LoadedModel> model,
-      Signal* signal);
+      const Settings& settings, const MemoryPlan& plan,
+      std::shared_ptr<const execution::LoadedModel> model, Signal* signal);
   std::unique_ptr<pipeline::OutputProcessor> (*output_processor)(const Settings& settings);
 };
 
 // Every workflow, in the order in which they are asked.
 std::span<const Manifest> manifests();
 
-// The first that serves the folder, or the one named (which must serve it). Errors: kInvalidArgument for an unknown
-// name, kUnsupported with every refusal's reason.
-Result<const Manifest*> choose_manifest(const checkpoint::ModelFolder& folder, std::string_view name);
+// The first that serves the folder, or the one named (which must serve it). Errors:
+// kInvalidArgument for an unknown name, kUnsupported with every refusal's reason.
+Result<const Manifest*> choose_manifest(const checkpoint::ModelFolder& folder,
+                                        std::string_view name);
 
 }  // namespace wde::workflow

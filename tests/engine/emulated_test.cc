@@ -1,5 +1,5 @@
-// The whole engine on the emulated device: nothing above the device seam may know which device it runs on, and every
-// ordering that an executor needs must be said by an event.
+// The whole engine on the emulated device: nothing above the device seam may know which device it
+// runs on, and every ordering that an executor needs must be said by an event.
 
 #include <gtest/gtest.h>
 
@@ -76,9 +76,11 @@ TEST(EmulatedDevice, AThousandSchedulesGiveTheSameBits) {
   ASSERT_EQ(failures(expected), 0);
   for (uint64_t seed = 1; seed <= kSchedules; ++seed) {
     const Outcome run = run_on({.seed = seed}, "double_buffer", 9);
-    ASSERT_TRUE(run.violations.empty()) << "seed " << seed << ": " << run.violations.front().message();
+    ASSERT_TRUE(run.violations.empty())
+        << "seed " << seed << ": " << run.violations.front().message();
     for (size_t i = 0; i < run.answers.size(); ++i) {
-      ASSERT_TRUE(same_bits(run.answers[i], expected.answers[i])) << "seed " << seed << ", request " << i;
+      ASSERT_TRUE(same_bits(run.answers[i], expected.answers[i]))
+          << "seed " << seed << ", request " << i;
     }
   }
 }
@@ -91,7 +93,8 @@ TEST(EmulatedDevice, ARemovedEventIsFound) {
   for (size_t wait = 1; wait <= whole.stats.waits; ++wait) {
     for (uint64_t seed = 0; seed < 3; ++seed) {
       const Outcome run = run_on({.seed = seed, .faults = {.drop_wait = wait}}, "double_buffer", 9);
-      EXPECT_FALSE(run.violations.empty()) << "wait " << wait << " can be removed unnoticed, seed " << seed;
+      EXPECT_FALSE(run.violations.empty())
+          << "wait " << wait << " can be removed unnoticed, seed " << seed;
       EXPECT_GT(failures(run), 0);
     }
   }
@@ -112,7 +115,8 @@ void expect_one_batch_fails(const EmulatedFaults& faults, const std::string& exe
     if (answers[i].ok()) {
       EXPECT_TRUE(same_bits(answers[i], expected.answers[i])) << "request " << i;
     } else {
-      EXPECT_EQ(answers[i].status().code(), StatusCode::kDeviceError) << answers[i].status().message();
+      EXPECT_EQ(answers[i].status().code(), StatusCode::kDeviceError)
+          << answers[i].status().message();
       ++failed;
     }
   }
@@ -151,8 +155,10 @@ TEST(EmulatedDevice, OutOfMemoryIsRefusedAtLoadWithTheNumbers) {
     if (!engine.ok()) {
       refused = true;
       EXPECT_FALSE(shrunk) << "more memory was refused than less";
-      EXPECT_EQ(engine.status().code(), StatusCode::kResourceExhausted) << engine.status().message();
-      EXPECT_NE(engine.status().message().find("MiB"), std::string::npos) << engine.status().message();
+      EXPECT_EQ(engine.status().code(), StatusCode::kResourceExhausted)
+          << engine.status().message();
+      EXPECT_NE(engine.status().message().find("MiB"), std::string::npos)
+          << engine.status().message();
       continue;
     }
     shrunk = shrunk || (*engine)->info().max_batch_tokens < 4096;

@@ -62,7 +62,8 @@ void expect_golden(const Golden& golden, const EngineOptions& options, float tol
     const Result<Response> hidden = engine.run(request);
     ASSERT_TRUE(hidden.ok()) << hidden.status().message();
     EXPECT_EQ(hidden->rows, golden_case.tokens);
-    EXPECT_LE(test::largest_difference(hidden->values, golden_case.hidden), tolerance * magnitude(golden_case.hidden));
+    EXPECT_LE(test::largest_difference(hidden->values, golden_case.hidden),
+              tolerance * magnitude(golden_case.hidden));
   }
 }
 
@@ -76,11 +77,12 @@ TEST_P(TinyModelGolden, EveryDeviceBackendAndExecutor) {
     const char* attention;
     const char* executor;
   };
-  for (const Configuration& configuration : {Configuration{"cpu", "flash", "double_buffer"},
-                                             Configuration{"cpu", "naive", "simple"},
-                                             Configuration{"emulated", "naive", "double_buffer"},
-                                             Configuration{"emulated", "naive", "simple"}}) {
-    SCOPED_TRACE(std::string(configuration.device) + " " + configuration.attention + " " + configuration.executor);
+  for (const Configuration& configuration :
+       {Configuration{"cpu", "flash", "double_buffer"}, Configuration{"cpu", "naive", "simple"},
+        Configuration{"emulated", "naive", "double_buffer"},
+        Configuration{"emulated", "naive", "simple"}}) {
+    SCOPED_TRACE(std::string(configuration.device) + " " + configuration.attention + " " +
+                 configuration.executor);
     EngineOptions options;
     options.model = test::fixture(golden.model);
     options.device = configuration.device;
@@ -113,7 +115,8 @@ Agreement agreement_with_minilm(const std::string& model, const std::string& dty
     if (!response.ok()) continue;
     EXPECT_EQ(response->tokens, golden_case.tokens);
     agreement.largest_difference =
-        std::max(agreement.largest_difference, test::largest_difference(response->values, golden_case.embedding));
+        std::max(agreement.largest_difference,
+                 test::largest_difference(response->values, golden_case.embedding));
     agreement.smallest_cosine =
         std::min(agreement.smallest_cosine, test::cosine(response->values, golden_case.embedding));
   }
@@ -125,8 +128,9 @@ TEST(RealModelGolden, F32EqualsSentenceTransformers) {
   WDE_SKIP_WITHOUT(model, "all-MiniLM-L6-v2 (WDE_TEST_MODEL)");
   int left_out = 0;
   const Agreement agreement = agreement_with_minilm(model, "f32", &left_out);
-  std::printf("f32: largest difference %.3g, smallest cosine %.9f, %d cases left out (no real data)\n",
-              agreement.largest_difference, agreement.smallest_cosine, left_out);
+  std::printf(
+      "f32: largest difference %.3g, smallest cosine %.9f, %d cases left out (no real data)\n",
+      agreement.largest_difference, agreement.smallest_cosine, left_out);
   EXPECT_LE(agreement.largest_difference, 2e-5f);
   EXPECT_GE(agreement.smallest_cosine, 0.99999);
 }
@@ -136,7 +140,8 @@ TEST(RealModelGolden, Bf16StaysNear) {
   WDE_SKIP_WITHOUT(model, "all-MiniLM-L6-v2 (WDE_TEST_MODEL)");
   int left_out = 0;
   const Agreement agreement = agreement_with_minilm(model, "bf16", &left_out);
-  std::printf("bf16: smallest cosine %.6f, %d cases left out (no real data)\n", agreement.smallest_cosine, left_out);
+  std::printf("bf16: smallest cosine %.6f, %d cases left out (no real data)\n",
+              agreement.smallest_cosine, left_out);
   EXPECT_GE(agreement.smallest_cosine, 0.995);
 }
 

@@ -1,5 +1,5 @@
-// A text's answer does not depend on what else is computed with it: the same bits whatever the executor, the batch
-// size, the order, the number of workers and of threads.
+// A text's answer does not depend on what else is computed with it: the same bits whatever the
+// executor, the batch size, the order, the number of workers and of threads.
 
 #include <gtest/gtest.h>
 
@@ -19,8 +19,9 @@ using Rows = std::vector<std::vector<float>>;
 
 // Texts of very different lengths, from one token to over the limit.
 std::vector<std::string> make_texts(size_t count) {
-  const std::vector<std::string> words = {"river", "the", "bridge", "of", "stone", "and", "a", "lantern",
-                                          "swam", "über", "夜", "quietly", "7", "!", "mountains"};
+  const std::vector<std::string> words = {"river", "the",     "bridge",  "of",   "stone",
+                                          "and",   "a",       "lantern", "swam", "über",
+                                          "夜",    "quietly", "7",       "!",    "mountains"};
   std::mt19937 random(11);
   std::vector<std::string> texts = {"", "a"};
   while (texts.size() < count) {
@@ -69,7 +70,8 @@ Rows embed(const std::string& model, const std::string& dtype, const Configurati
 }
 
 bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && !a.empty() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+  return a.size() == b.size() && !a.empty() &&
+         std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
 void expect_invariance(const std::string& model, const std::string& dtype, size_t texts_count) {
@@ -85,16 +87,23 @@ void expect_invariance(const std::string& model, const std::string& dtype, size_
         const Rows rows = embed(model, dtype, configuration, texts, seed++);
         for (size_t i = 0; i < texts.size(); ++i) {
           ASSERT_TRUE(same_bits(rows[i], expected[i]))
-              << executor << ", batches of " << batch_requests << ", " << workers << " workers, text " << i;
+              << executor << ", batches of " << batch_requests << ", " << workers
+              << " workers, text " << i;
         }
       }
     }
   }
 }
 
-TEST(BatchInvariance, TinyModelF32) { expect_invariance(test::fixture("models/mean_normalize"), "f32", 150); }
-TEST(BatchInvariance, TinyModelBf16) { expect_invariance(test::fixture("models/mean_normalize"), "bf16", 150); }
-TEST(BatchInvariance, OddGeometryF32) { expect_invariance(test::fixture("models/cls_odd"), "f32", 150); }
+TEST(BatchInvariance, TinyModelF32) {
+  expect_invariance(test::fixture("models/mean_normalize"), "f32", 150);
+}
+TEST(BatchInvariance, TinyModelBf16) {
+  expect_invariance(test::fixture("models/mean_normalize"), "bf16", 150);
+}
+TEST(BatchInvariance, OddGeometryF32) {
+  expect_invariance(test::fixture("models/cls_odd"), "f32", 150);
+}
 
 TEST(BatchInvariance, RealModelF32) {
   const std::string model = test::real_model();

@@ -34,10 +34,11 @@ TEST(Lifecycle, ShutdownAnswersWhatWasAcceptedAndRefusesTheRest) {
   for (int c = 0; c < 4; ++c) {
     clients.emplace_back([&] {
       for (int i = 0; i < 300; ++i) {
-        const auto id = engine->submit_when_room({.input = "a river of stone"}, [&](Result<Response> result) {
-          EXPECT_TRUE(result.ok()) << result.status().message();
-          ++answered;
-        });
+        const auto id =
+            engine->submit_when_room({.input = "a river of stone"}, [&](Result<Response> result) {
+              EXPECT_TRUE(result.ok()) << result.status().message();
+              ++answered;
+            });
         if (id.ok()) {
           ++accepted;
           started = true;
@@ -102,10 +103,12 @@ TEST(Lifecycle, CancelledRequestsAreAnsweredOnce) {
 
 TEST(Lifecycle, APassedDeadlineIsAnAnswerToo) {
   const auto engine = load({});
-  const auto late = engine->run({.input = "stone", .deadline = Clock::now() - std::chrono::seconds(1)});
+  const auto late =
+      engine->run({.input = "stone", .deadline = Clock::now() - std::chrono::seconds(1)});
   ASSERT_FALSE(late.ok());
   EXPECT_EQ(late.status().code(), StatusCode::kDeadlineExceeded);
-  EXPECT_TRUE(engine->run({.input = "stone", .deadline = Clock::now() + std::chrono::hours(1)}).ok());
+  EXPECT_TRUE(
+      engine->run({.input = "stone", .deadline = Clock::now() + std::chrono::hours(1)}).ok());
 }
 
 TEST(Lifecycle, TimestampsAreInOrder) {
@@ -127,7 +130,8 @@ TEST(Requests, WhatIsWrongIsNamed) {
   EXPECT_THAT(dimensions.message(), HasSubstr("100000"));
   EXPECT_THAT(error_of({.input = "a", .prompt_name = "nope"}).message(), HasSubstr("nope"));
   EXPECT_EQ(error_of({.input = std::vector<int32_t>{}}).code(), StatusCode::kEmptyInput);
-  EXPECT_THAT(error_of({.input = std::vector<int32_t>{1, 99999999}}).message(), HasSubstr("99999999"));
+  EXPECT_THAT(error_of({.input = std::vector<int32_t>{1, 99999999}}).message(),
+              HasSubstr("99999999"));
   EXPECT_THAT(error_of({.input = std::vector<int32_t>{-1}}).message(), HasSubstr("-1"));
   std::string over_long;
   for (int i = 0; i < 5000; ++i) over_long += "stone ";
@@ -153,15 +157,18 @@ TEST(Options, WhatIsWrongIsNamed) {
   expect_error({.model = model, .dtype = "f7"}, StatusCode::kInvalidArgument, "f7");
   expect_error({.model = model, .device = "abacus"}, StatusCode::kInvalidArgument, "abacus");
   expect_error({.model = model, .isa = "mmx"}, StatusCode::kInvalidArgument, "mmx");
-  expect_error({.model = model, .attention_backend = "psychic"}, StatusCode::kInvalidArgument, "psychic");
+  expect_error({.model = model, .attention_backend = "psychic"}, StatusCode::kInvalidArgument,
+               "psychic");
   expect_error({.model = model, .gemm_backend = "abacus"}, StatusCode::kInvalidArgument, "abacus");
   expect_error({.model = model, .executor = "triple"}, StatusCode::kInvalidArgument, "triple");
   expect_error({.model = model, .pooling = "sum"}, StatusCode::kInvalidArgument, "sum");
   expect_error({.model = model, .max_length = 0}, StatusCode::kInvalidArgument, "max-length");
-  expect_error({.model = model, .prompt = "a", .prompt_name = "b"}, StatusCode::kInvalidArgument, "prompt");
+  expect_error({.model = model, .prompt = "a", .prompt_name = "b"}, StatusCode::kInvalidArgument,
+               "prompt");
   expect_error({.model = model, .prompt_name = "nope"}, StatusCode::kInvalidArgument, "nope");
   expect_error({.model = model, .data_parallel = 0}, StatusCode::kInvalidArgument, "data-parallel");
-  expect_error({.model = model, .memory_utilization = 0}, StatusCode::kInvalidArgument, "memory-utilization");
+  expect_error({.model = model, .memory_utilization = 0}, StatusCode::kInvalidArgument,
+               "memory-utilization");
 }
 
 }  // namespace

@@ -8,7 +8,8 @@
 namespace wde::pipeline {
 namespace {
 
-schema::SchedulableRequest make_request(std::vector<int32_t> ids, std::vector<int32_t> type_ids, int skip = 0) {
+schema::SchedulableRequest make_request(std::vector<int32_t> ids, std::vector<int32_t> type_ids,
+                                        int skip = 0) {
   schema::SchedulableRequest request;
   request.ids = std::move(ids);
   request.type_ids = std::move(type_ids);
@@ -26,8 +27,11 @@ TEST(ModelInputBuilder, PacksWithoutPaddingLongestFirst) {
   const schema::ModelInput input = builder.build(&batch, block);
   ASSERT_EQ(input.shards.size(), 1u);
   EXPECT_EQ(input.used(), 3 * 5 + 2 + 3u);
-  const std::vector<int32_t> expected = {4, 5, 6, 7, 8, 2, 3, 4, 2, 3, 0, 0, 1, 0, 1, 0, 1, 0, 3, 5};
-  EXPECT_EQ(std::vector<int32_t>(block.begin(), block.begin() + static_cast<std::ptrdiff_t>(input.used())), expected);
+  const std::vector<int32_t> expected = {4, 5, 6, 7, 8, 2, 3, 4, 2, 3,
+                                         0, 0, 1, 0, 1, 0, 1, 0, 3, 5};
+  EXPECT_EQ(std::vector<int32_t>(block.begin(),
+                                 block.begin() + static_cast<std::ptrdiff_t>(input.used())),
+            expected);
   EXPECT_EQ(input.shards[0].max_seqlen, 3);
 }
 
@@ -54,7 +58,8 @@ TEST(PlanShards, CoversEverythingWithinTheLimit) {
   for (int trial = 0; trial < 3000; ++trial) {
     const int max_length = 1 + static_cast<int>(random() % 300);
     std::vector<int32_t> lengths(1 + random() % 200);
-    for (int32_t& length : lengths) length = 1 + static_cast<int32_t>(random() % static_cast<unsigned>(max_length));
+    for (int32_t& length : lengths)
+      length = 1 + static_cast<int32_t>(random() % static_cast<unsigned>(max_length));
     const ShardPolicy policy{.lanes = 1 + static_cast<int>(random() % 9),
                              .shard_tokens = 1 + static_cast<int64_t>(random() % 600),
                              .max_shard_tokens = 600 + max_length};
@@ -78,14 +83,16 @@ TEST(PlanShards, CoversEverythingWithinTheLimit) {
 
 TEST(PlanShards, EvenLengthsGiveEvenShards) {
   const std::vector<int32_t> lengths(64, 16);
-  const auto shards = plan_shards(lengths, {.lanes = 2, .shard_tokens = 256, .max_shard_tokens = 512});
+  const auto shards =
+      plan_shards(lengths, {.lanes = 2, .shard_tokens = 256, .max_shard_tokens = 512});
   ASSERT_EQ(shards.size(), 4u);
   for (const schema::Shard& shard : shards) EXPECT_EQ(shard.tokens, 256);
 }
 
 TEST(PlanShards, FewSequencesStayTogetherForTheOpsToSplit) {
   const std::vector<int32_t> lengths = {100};
-  EXPECT_EQ(plan_shards(lengths, {.lanes = 2, .shard_tokens = 32, .max_shard_tokens = 200}).size(), 1u);
+  EXPECT_EQ(plan_shards(lengths, {.lanes = 2, .shard_tokens = 32, .max_shard_tokens = 200}).size(),
+            1u);
 }
 
 }  // namespace

@@ -12,7 +12,8 @@ struct Answered {
   int calls = 0;
 };
 
-schema::SchedulableRequest make_request(Answered* answered, Task task, int tokens, schema::OutputSpec spec) {
+schema::SchedulableRequest make_request(Answered* answered, Task task, int tokens,
+                                        schema::OutputSpec spec) {
   schema::SchedulableRequest request;
   request.ticket = std::make_shared<schema::Ticket>(0, [answered](Result<Response> result) {
     ++answered->calls;
@@ -27,8 +28,10 @@ schema::SchedulableRequest make_request(Answered* answered, Task task, int token
 TEST(OutputProcessor, CutsThenNormalizes) {
   Answered answered;
   schema::Batch batch;
-  batch.requests.push_back(make_request(&answered, Task::kEmbed, 2, {.normalize = true, .dimensions = 2}));
-  batch.requests.push_back(make_request(&answered, Task::kEmbed, 1, {.normalize = false, .dimensions = 0}));
+  batch.requests.push_back(
+      make_request(&answered, Task::kEmbed, 2, {.normalize = true, .dimensions = 2}));
+  batch.requests.push_back(
+      make_request(&answered, Task::kEmbed, 1, {.normalize = false, .dimensions = 0}));
   const std::vector<float> values = {3, 4, 100, 1, 2, 3};
   OutputProcessor().answer(&batch, {.values = values, .columns = 3, .status = {}});
   ASSERT_EQ(answered.calls, 2);
@@ -59,10 +62,13 @@ TEST(OutputProcessor, HiddenStatesAreSplitByTokens) {
 TEST(OutputProcessor, AFailedBatchFailsEveryRequestOnce) {
   Answered answered;
   schema::Batch batch;
-  for (int i = 0; i < 3; ++i) batch.requests.push_back(make_request(&answered, Task::kEmbed, 1, {}));
-  OutputProcessor().answer(&batch, {.values = {}, .columns = 0, .status = device_error("copy failed")});
+  for (int i = 0; i < 3; ++i)
+    batch.requests.push_back(make_request(&answered, Task::kEmbed, 1, {}));
+  OutputProcessor().answer(&batch,
+                           {.values = {}, .columns = 0, .status = device_error("copy failed")});
   ASSERT_EQ(answered.calls, 3);
-  for (const auto& result : answered.results) EXPECT_EQ(result.status().code(), StatusCode::kDeviceError);
+  for (const auto& result : answered.results)
+    EXPECT_EQ(result.status().code(), StatusCode::kDeviceError);
 }
 
 }  // namespace

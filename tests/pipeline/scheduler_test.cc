@@ -19,7 +19,8 @@ schema::SchedulableRequest make_request(RequestId id, int tokens, Task task = Ta
 }
 
 Scheduler make_scheduler(int64_t tokens, int64_t requests, int64_t window) {
-  return Scheduler({.budget = {.max_tokens = tokens, .max_requests = requests}, .window_requests = window});
+  return Scheduler(
+      {.budget = {.max_tokens = tokens, .max_requests = requests}, .window_requests = window});
 }
 
 std::vector<RequestId> ids_of(const schema::Batch& batch) {
@@ -70,7 +71,8 @@ TEST(Scheduler, NeverMixesTasks) {
 TEST(Scheduler, HandsOutTheCancelledAndTheExpired) {
   Scheduler scheduler = make_scheduler(100, 10, 16);
   const Clock::time_point now = Clock::now();
-  schema::SchedulableRequest cancelled = make_request(0, 5), expired = make_request(1, 5), fresh = make_request(2, 5);
+  schema::SchedulableRequest cancelled = make_request(0, 5), expired = make_request(1, 5),
+                             fresh = make_request(2, 5);
   cancelled.ticket->cancel();
   expired.deadline = now - std::chrono::milliseconds(1);
   fresh.deadline = now + std::chrono::hours(1);
@@ -86,7 +88,8 @@ TEST(Scheduler, HandsOutTheCancelledAndTheExpired) {
   EXPECT_EQ(scheduler.size(), 0u);
 }
 
-// Whatever arrives, each request leaves exactly once, within as many batches as there were requests before it.
+// Whatever arrives, each request leaves exactly once, within as many batches as there were requests
+// before it.
 TEST(Scheduler, StarvesNobody) {
   std::mt19937 random(7);
   Scheduler scheduler = make_scheduler(64, 4, 8);

@@ -30,7 +30,8 @@ bj::value parse(const std::string& path) {
 }
 
 std::string from_base64(std::string_view text) {
-  static const std::string alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  static const std::string alphabet =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string bytes;
   uint32_t bits = 0;
   int count = 0;
@@ -60,19 +61,25 @@ std::optional<std::string> referenced_text(const bj::object& reference) {
     for (int64_t row = reference.at("row").as_int64(); row >= 0; --row) std::getline(file, line);
     std::stringstream fields(line);
     std::string field;
-    for (int64_t column = reference.at("column").as_int64(); column >= 0; --column) std::getline(fields, field, ',');
+    for (int64_t column = reference.at("column").as_int64(); column >= 0; --column)
+      std::getline(fields, field, ',');
     return field;
   }
   const bj::value document = parse(path);
-  const auto index = [&](const char* key) { return static_cast<size_t>(reference.at(key).as_int64()); };
-  const bj::value& paragraph = document.at("data").at(index("article")).at("paragraphs").at(index("paragraph"));
-  if (reference.at("field").as_string() == "context") return std::string(paragraph.at("context").as_string());
+  const auto index = [&](const char* key) {
+    return static_cast<size_t>(reference.at(key).as_int64());
+  };
+  const bj::value& paragraph =
+      document.at("data").at(index("article")).at("paragraphs").at(index("paragraph"));
+  if (reference.at("field").as_string() == "context")
+    return std::string(paragraph.at("context").as_string());
   return std::string(paragraph.at("qas").at(index("index")).at("question").as_string());
 }
 
 std::optional<std::string> text_of(const bj::object& from, const std::string& key) {
   if (const bj::value* text = from.if_contains(key)) return std::string(text->as_string());
-  if (const bj::value* bytes = from.if_contains(key + "_base64")) return from_base64(bytes->as_string());
+  if (const bj::value* bytes = from.if_contains(key + "_base64"))
+    return from_base64(bytes->as_string());
   return std::nullopt;
 }
 
@@ -98,7 +105,8 @@ void read_expected(const bj::object& from, GoldenCase* out) {
     return;
   }
   out->embedding = floats(from.at("embedding").as_array());
-  for (const bj::value& id : from.at("ids").as_array()) out->ids.push_back(static_cast<int32_t>(id.as_int64()));
+  for (const bj::value& id : from.at("ids").as_array())
+    out->ids.push_back(static_cast<int32_t>(id.as_int64()));
   out->tokens = static_cast<int>(out->ids.size());
   if (const bj::value* rows = from.if_contains("hidden")) {
     for (const bj::value& row : rows->as_array()) {
@@ -117,7 +125,8 @@ Golden read_golden(const std::string& path, int* left_out) {
     const bj::object& from = entry.as_object();
     GoldenCase golden_case;
     std::optional<std::string> text = text_of(from, "text");
-    if (const bj::value* reference = from.if_contains("reference")) text = referenced_text(reference->as_object());
+    if (const bj::value* reference = from.if_contains("reference"))
+      text = referenced_text(reference->as_object());
     if (!text) {
       if (left_out != nullptr) ++*left_out;
       continue;

@@ -1,4 +1,5 @@
-// Reads tests/data/goldens/*.json (format: tests/data/README.md) into requests and expected answers.
+// Reads tests/data/goldens/*.json (format: tests/data/README.md) into requests and expected
+// answers.
 #pragma once
 
 #include <optional>
@@ -14,11 +15,11 @@ struct GoldenCase {
   // Engine-wide options of the case; a case that has any needs an engine of its own.
   std::optional<std::string> prompt;
   std::optional<int> max_length;
-  std::string description;         // for failure messages
-  std::vector<int32_t> ids;        // empty in the dense form
+  std::string description;   // for failure messages
+  std::vector<int32_t> ids;  // empty in the dense form
   int tokens = 0;
   std::vector<float> embedding;
-  std::vector<float> hidden;       // row-major; empty where the golden has none
+  std::vector<float> hidden;  // row-major; empty where the golden has none
 };
 
 struct Golden {
@@ -26,8 +27,8 @@ struct Golden {
   std::vector<GoldenCase> cases;
 };
 
-// Aborts the test program with a message when the file is not what the README says. Cases that refer to real data
-// that is not on this machine are left out, and counted in *left_out.
+// Aborts the test program with a message when the file is not what the README says. Cases that
+// refer to real data that is not on this machine are left out, and counted in *left_out.
 Golden read_golden(const std::string& path, int* left_out = nullptr);
 
 // Largest absolute difference, and cosine, of two vectors of the same size.

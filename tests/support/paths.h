@@ -19,7 +19,8 @@ inline std::string fixture(const std::string& relative) {
 
 // A file of the real data (WDE_TEST_DATA); empty when it is not there.
 inline std::string real_data(const std::string& relative) {
-  const std::string path = from_environment("WDE_TEST_DATA", WDE_TEST_DATA_DEFAULT) + "/" + relative;
+  const std::string path =
+      from_environment("WDE_TEST_DATA", WDE_TEST_DATA_DEFAULT) + "/" + relative;
   return std::filesystem::exists(path) ? path : std::string();
 }
 
@@ -32,7 +33,7 @@ inline std::string real_model() {
 }  // namespace wde::test
 
 // Skips the test aloud when `path` is empty.
-#define WDE_SKIP_WITHOUT(path, what)                                                \
-  if ((path).empty()) {                                                             \
-    GTEST_SKIP() << "skipped: " << (what) << " is not on this machine";             \
+#define WDE_SKIP_WITHOUT(path, what)                                    \
+  if ((path).empty()) {                                                 \
+    GTEST_SKIP() << "skipped: " << (what) << " is not on this machine"; \
   }

@@ -19,7 +19,8 @@ Scheduler::~Scheduler() {
   {
     const std::lock_guard lock(mutex_);
     WDE_CHECK(queues_.empty());
-    WDE_CHECK(std::this_thread::get_id() != thread_.get_id());  // a callback held the last reference
+    WDE_CHECK(std::this_thread::get_id() !=
+              thread_.get_id());  // a callback held the last reference
     stop_ = true;
   }
   work_.notify_one();
