@@ -46,9 +46,13 @@ void FakeHub::add_lfs_file(const std::string& path, std::string content) {
 void FakeHub::add_fault(const std::string& path, Fault fault) { faults_[path].push_back(fault); }
 
 void FakeHub::break_listing(int status, std::string headers, std::string body) {
-  listing_status_ = status;
-  listing_headers_ = std::move(headers);
-  listing_body_ = std::move(body);
+  const std::lock_guard lock(mutex_);
+  broken_listing_ = BrokenListing{status, std::move(headers), std::move(body)};
+}
+
+std::optional<FakeHub::BrokenListing> FakeHub::broken_listing() const {
+  const std::lock_guard lock(mutex_);
+  return broken_listing_;
 }
 
 std::vector<SeenRequest> FakeHub::seen() const {
@@ -73,9 +77,9 @@ void FakeHub::note(const HttpMessage& request, bool at_store) {
 }
 
 void FakeHub::send_listing(Connection& connection) const {
-  if (listing_status_ != 200 || !listing_body_.empty()) {
-    connection.respond(listing_status_, listing_headers_, listing_body_);
-    return;
+  // A copy: a test may set the next one while this is still being sent.
+  if (const std::optional<BrokenListing> broken = broken_listing()) {
+    return connection.respond(broken->status, broken->headers, broken->body);
   }
   std::ostringstream body;
   body << R"({"id":"org/model","sha":")" << commit_ << R"(","siblings":[)";

@@ -49,7 +49,7 @@ class FakeHub {
   void add_fault(const std::string& path,
                  Fault fault);  // for the next request of its content, in order
   void list_without_blobs() { list_blobs_ = false; }
-  // Answers each listing with this.
+  // Answers each listing from now on with this; any time.
   void break_listing(int status, std::string headers, std::string body);
 
   std::string url() const { return hub_->url(); }
@@ -67,6 +67,13 @@ class FakeHub {
     bool is_lfs = false;
   };
 
+  struct BrokenListing {
+    int status;
+    std::string headers;
+    std::string body;
+  };
+
+  std::optional<BrokenListing> broken_listing() const;
   void answer_hub(const HttpMessage& request, Connection& connection);
   void answer_store(const HttpMessage& request, Connection& connection);
   void send_content(const std::string& path, const HttpMessage& request, Connection& connection);
@@ -78,11 +85,9 @@ class FakeHub {
   std::string commit_;
   std::map<std::string, File> files_;
   bool list_blobs_ = true;
-  int listing_status_ = 200;
-  std::string listing_headers_;
-  std::string listing_body_;
   mutable std::mutex mutex_;
   std::map<std::string, std::deque<Fault>> faults_;
+  std::optional<BrokenListing> broken_listing_;
   std::vector<SeenRequest> seen_;
   std::unique_ptr<LocalServer> store_;
   std::unique_ptr<LocalServer> hub_;
