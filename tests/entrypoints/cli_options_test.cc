@@ -140,8 +140,9 @@ TEST(Options, WrongValuesAreParseErrors) {
 }
 
 TEST(Options, EveryCommandCanBeDefined) {
-  for (Run (*define)(CLI::App&) : {define_embed, define_hidden, define_tokenize, define_info,
-                                   define_list, define_bench, define_serve}) {
+  for (wde::cli::Run (*define)(CLI::App&) :
+       {define_embed, define_hidden, define_tokenize, define_info, define_list, define_bench,
+        define_serve}) {
     CLI::App app;
     EXPECT_TRUE(define(app) != nullptr);
     EXPECT_THAT(app.help(), testing::HasSubstr("Examples:"));

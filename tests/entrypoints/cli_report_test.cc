@@ -49,6 +49,7 @@ TEST(Measure, QuantilesByNearestRank) {
   EXPECT_EQ(found.min, 1);
   EXPECT_EQ(found.median, 3);
   EXPECT_EQ(found.max, 5);
+  EXPECT_EQ(spread({4, 1, 2, 9}).median, 3);
 }
 
 TEST(Measure, DifferencesSeeBitsAndShapes) {
@@ -89,7 +90,7 @@ TEST(BenchTexts, AreManyLengthsTheSameEachTime) {
 }
 
 TEST(AxisTicks, AreRoundAndCoverTheValues) {
-  EXPECT_THAT(axis_ticks(3, 97).values, ElementsAre(1, 2, 5, 10, 20, 50, 100));
+  EXPECT_THAT(axis_ticks(3, 97).values, ElementsAre(2, 5, 10, 20, 50, 100));
   EXPECT_TRUE(axis_ticks(3, 97).logarithmic);
   EXPECT_THAT(axis_ticks(10, 47).values, ElementsAre(0, 10, 20, 30, 40, 50));
   EXPECT_THAT(axis_ticks(90, 100).values, ElementsAre(90, 92, 94, 96, 98, 100));

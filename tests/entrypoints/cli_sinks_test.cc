@@ -57,7 +57,7 @@ TEST(EmbedSink, JsonLines) {
   EXPECT_EQ(written({}, {{0.1f, -2.0f}, {1e-8f, 3.0f}}), "[0.1,-2]\n[1e-08,3]\n");
   EXPECT_EQ(written({Format::kJson, OutputDType::kUbinary}, {{1, -1}}), "[128]\n");
   EXPECT_EQ(written({Format::kJson, OutputDType::kBinary}, {{1, -1}, {-1, -1}}), "[0]\n[-128]\n");
-  EXPECT_EQ(written({Format::kJson, OutputDType::kUint8}, {{0, 1}, {1, 0}, {0.5f, 1}}),
+  EXPECT_EQ(written({Format::kJson, OutputDType::kUint8}, {{0, 255}, {255, 0}, {127.5f, 255}}),
             "[0,255]\n[255,0]\n[127,255]\n");
   EXPECT_EQ(written({}, {}), "");
 }
@@ -72,7 +72,7 @@ TEST(EmbedSink, NpyCountsItsRows) {
   EXPECT_EQ(written({Format::kNpy, OutputDType::kFloat}, {}), npy_header("<f4", 0, 2));
   EXPECT_EQ(written({Format::kNpy, OutputDType::kUbinary}, {{1, 1}}),
             npy_header("|u1", 1, 1) + "\xC0");
-  EXPECT_EQ(written({Format::kNpy, OutputDType::kInt8}, {{0, 1}, {1, 0}}),
+  EXPECT_EQ(written({Format::kNpy, OutputDType::kInt8}, {{0, 255}, {255, 0}}),
             npy_header("|i1", 2, 2) + "\x80\x7f\x7f\x80");
 }
 

@@ -123,6 +123,9 @@ class OpRunner {
     return view;
   }
 
+  // Frees everything uploaded so far.
+  void release() { storages_.clear(); }
+
   // Row-major values; fails the test where a gap between rows was written.
   std::vector<double> download(const TensorView& view) {
     const size_t element_bytes = dtype_size_bytes(view.dtype);

@@ -151,6 +151,7 @@ void walk(const std::function<void(OpRunner&, const Case&, DType)>& check) {
                                    table->name, table->device_kind, threads, dtype_name(dtype),
                                    c.rows, c.columns, c.gap, c.offset));
           check(runner, c, dtype);
+          runner.release();
           if (testing::Test::HasFatalFailure()) return;
         }
       }

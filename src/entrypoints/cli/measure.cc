@@ -66,8 +66,12 @@ double quantile(std::vector<double> values, double q) {
 }
 
 Spread spread(const std::vector<double>& values) {
-  const auto [least, greatest] = std::minmax_element(values.begin(), values.end());
-  return {*least, quantile(values, 0.5), *greatest};
+  WDE_CHECK(!values.empty());
+  std::vector<double> ascending = values;
+  std::sort(ascending.begin(), ascending.end());
+  const double median =
+      (ascending[(ascending.size() - 1) / 2] + ascending[ascending.size() / 2]) / 2;
+  return {ascending.front(), median, ascending.back()};
 }
 
 Result<Sample> closed_loop(Engine& engine, std::span<const std::string> texts, size_t requests,

@@ -27,6 +27,8 @@ struct Spread {
 
 // The q-quantile (0 … 1) by the nearest rank; `values` must not be empty.
 double quantile(std::vector<double> values, double q);
+// Least, median (the mean of the middle two of an even number), greatest; `values` must not be
+// empty.
 Spread spread(const std::vector<double>& values);
 
 // Embeds `requests` texts, going round in `texts`, with `in_flight` of them under way from first to

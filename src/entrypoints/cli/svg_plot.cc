@@ -112,14 +112,24 @@ std::string draw_series(const PlotSeries& series, size_t index, const Axis& x, c
     marks += fmt::format(
         "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3.5\" fill=\"{}\"><title>{}</title></circle>\n",
         px, py, colour, escape_xml(series.name + ", " + point.label));
-    if (index == 0)
-      marks += text(px - 7, py - 7, "text-anchor=\"end\" fill=\"#555555\"", point.label);
   }
   std::string svg;
   if (!path.empty()) svg = fmt::format("<path d=\"{}\" fill=\"none\" {}/>\n", path, stroke);
   const double legend_y = kTop + 12 + 22 * static_cast<double>(index);
   svg += marks + line(kRight + 20, legend_y, kRight + 46, legend_y, stroke);
   return svg + text(kRight + 54, legend_y + 4, "", series.name);
+}
+
+// Above every line, and with a white rim, so that none crosses a number out.
+std::string draw_labels(const PlotSeries& series, const Axis& x, const Axis& y) {
+  constexpr std::string_view kLabel =
+      "text-anchor=\"end\" fill=\"#333333\" stroke=\"#ffffff\" stroke-width=\"3\" "
+      "paint-order=\"stroke\"";
+  std::string svg;
+  for (const PlotPoint& point : series.points) {
+    svg += text(x.place(point.x) - 7, y.place(point.y) - 7, kLabel, point.label);
+  }
+  return svg;
 }
 
 }  // namespace
@@ -167,6 +177,7 @@ std::string plot_svg(const Plot& plot) {
   svg += text(kLeft, 50, "fill=\"#555555\"", plot.subtitle);
   svg += draw_axes(plot, x, y);
   for (size_t i = 0; i < plot.series.size(); ++i) svg += draw_series(plot.series[i], i, x, y);
+  if (!plot.series.empty()) svg += draw_labels(plot.series.front(), x, y);
   return svg + "</svg>\n";
 }
 
