@@ -13,7 +13,12 @@
 namespace wde {
 namespace {
 
+// A sanitizer looks for other things than schedules, and takes its time.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr int kSchedules = 50;
+#else
 constexpr int kSchedules = 1000;
+#endif
 
 EngineOptions options_for(const std::string& executor) {
   EngineOptions options;
