@@ -10,8 +10,9 @@ namespace {
 // fp32 values that are written as text within a millisecond or so.
 constexpr size_t kShortWorkValues = 16 * 1024;
 
-RequestTimes mean_times(const std::vector<Response>& responses, Clock::time_point arrival) {
-  RequestTimes sum;
+metrics::RequestTimes mean_times(const std::vector<Response>& responses,
+                                 Clock::time_point arrival) {
+  metrics::RequestTimes sum;
   for (const Response& response : responses) {
     const Timestamps& at = response.timestamps;
     sum.tokenization += at.tokenized - at.arrival;
@@ -30,7 +31,7 @@ std::string milliseconds(std::chrono::nanoseconds time) {
 Headers tei_headers(std::string_view device, const BatchResult& result) {
   int64_t characters = 0;
   for (const Response& response : result.responses) characters += response.characters;
-  const RequestTimes& times = result.times;
+  const metrics::RequestTimes& times = result.times;
   return {{"x-compute-type", std::string(device)},
           {"x-compute-time", milliseconds(times.total)},
           {"x-compute-characters", fmt::format("{}", characters)},
@@ -41,8 +42,8 @@ Headers tei_headers(std::string_view device, const BatchResult& result) {
           {"x-inference-time", milliseconds(times.inference)}};
 }
 
-Counters::Method method_of(bool batch) {
-  return batch ? Counters::Method::kBatch : Counters::Method::kSingle;
+metrics::ServerCounters::Method method_of(bool batch) {
+  return batch ? metrics::ServerCounters::Method::kBatch : metrics::ServerCounters::Method::kSingle;
 }
 
 // The first that is an error of its own, or else the first error: cancelled requests are the echo

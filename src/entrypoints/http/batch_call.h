@@ -13,7 +13,7 @@ namespace wde::http {
 // What came of a call whose every input was computed.
 struct BatchResult {
   std::vector<Response> responses;  // in the order of the inputs
-  RequestTimes times;
+  metrics::RequestTimes times;
   Headers headers;  // x-compute-* and the times, as TEI sends them
 
   int64_t tokens() const;

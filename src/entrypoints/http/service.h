@@ -7,10 +7,10 @@
 #include <string_view>
 #include <variant>
 
-#include "entrypoints/http/counters.h"
 #include "entrypoints/http/errors.h"
 #include "entrypoints/http/message.h"
 #include "entrypoints/http/options.h"
+#include "metrics/server_counters.h"
 #include "wde/engine.h"
 
 namespace wde::http {
@@ -19,7 +19,7 @@ struct Service {
   Engine& engine;
   const ServerOptions options;
   const int64_t started_unix_s;
-  Counters counters;
+  metrics::ServerCounters counters;
 
   const std::string& model_name() const {
     return options.served_model_name.empty() ? engine.info().model : options.served_model_name;

@@ -154,8 +154,8 @@ class HttpSession::SessionReply final : public Reply {
   }
 
  private:
-  const LiveToken
-      token_;  // destroyed last: until then this thread may be inside the server's queues
+  // Destroyed last: until then this thread may be inside the server's queues.
+  const LiveToken token_;
   const ErrorStyle errors_;
   std::shared_ptr<HttpSession> session_;
 };

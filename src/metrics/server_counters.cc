@@ -1,11 +1,11 @@
-#include "entrypoints/http/counters.h"
+#include "metrics/server_counters.h"
 
 #include <prometheus/counter.h>
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
-namespace wde::http {
+namespace wde::metrics {
 namespace {
 
 using prometheus::Counter;
@@ -22,8 +22,8 @@ struct ByMethod {
     single = &family.Add({{"method", "single"}});
     batch = &family.Add({{"method", "batch"}});
   }
-  Counter& of(Counters::Method method) const {
-    return method == Counters::Method::kBatch ? *batch : *single;
+  Counter& of(ServerCounters::Method method) const {
+    return method == ServerCounters::Method::kBatch ? *batch : *single;
   }
   Counter* single;
   Counter* batch;
@@ -40,7 +40,7 @@ double seconds(std::chrono::nanoseconds time) {
 
 }  // namespace
 
-struct Counters::Families {
+struct ServerCounters::Families {
   Registry registry;
   ByMethod count{registry, "te_request_count", "Requests that hold inputs to compute"};
   ByMethod success{registry, "te_request_success", "Those answered with a result"};
@@ -81,12 +81,12 @@ struct Counters::Families {
   }
 };
 
-Counters::Counters() : families_(std::make_unique<Families>()) {}
-Counters::~Counters() = default;
+ServerCounters::ServerCounters() : families_(std::make_unique<Families>()) {}
+ServerCounters::~ServerCounters() = default;
 
-void Counters::count_request(Method method) { families_->count.of(method).Increment(); }
+void ServerCounters::count_request(Method method) { families_->count.of(method).Increment(); }
 
-void Counters::count_success(Method method, const RequestTimes& times) {
+void ServerCounters::count_success(Method method, const RequestTimes& times) {
   families_->success.of(method).Increment();
   families_->total.Observe(seconds(times.total));
   families_->tokenization_time.Observe(seconds(times.tokenization));
@@ -94,14 +94,14 @@ void Counters::count_success(Method method, const RequestTimes& times) {
   families_->inference_time.Observe(seconds(times.inference));
 }
 
-void Counters::count_failure(const Status& status) {
+void ServerCounters::count_failure(const Status& status) {
   families_->failure_of(status.code()).Increment();
 }
-void Counters::count_batch_size_failure() { families_->batch_size.Increment(); }
-void Counters::count_overloaded() { families_->overloaded.Increment(); }
+void ServerCounters::count_batch_size_failure() { families_->batch_size.Increment(); }
+void ServerCounters::count_overloaded() { families_->overloaded.Increment(); }
 
-std::string Counters::text() const {
+std::string ServerCounters::text() const {
   return prometheus::TextSerializer().Serialize(families_->registry.Collect());
 }
 
-}  // namespace wde::http
+}  // namespace wde::metrics

@@ -8,7 +8,7 @@
 
 #include "base/status.h"
 
-namespace wde::http {
+namespace wde::metrics {
 
 // Where the time of a request went; for a batch, the mean over its inputs.
 struct RequestTimes {
@@ -18,12 +18,12 @@ struct RequestTimes {
   std::chrono::nanoseconds inference{};
 };
 
-class Counters {
+class ServerCounters {
  public:
   enum class Method { kSingle, kBatch };
 
-  Counters();
-  ~Counters();
+  ServerCounters();
+  ~ServerCounters();
 
   void count_request(Method method);
   void count_success(Method method, const RequestTimes& times);
@@ -39,4 +39,4 @@ class Counters {
   std::unique_ptr<Families> families_;
 };
 
-}  // namespace wde::http
+}  // namespace wde::metrics
