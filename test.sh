@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds and runs every test:
-#   ./test.sh            release, AddressSanitizer + UBSan, ThreadSanitizer, a short fuzz run, format check
+#   ./test.sh            release, AddressSanitizer + UBSan, ThreadSanitizer, a short fuzz run, format check,
+#                        and the instruction sets of ARM64 under qemu-user
 #   ./test.sh --quick    release only
-#   ./test.sh asan tsan  only the named parts: release, asan, tsan, fuzz, format, stsb
+#   ./test.sh asan tsan  only the named parts: release, asan, tsan, fuzz, format, stsb, arm64
 # Exit 1 on any failure. The last line counts over everything that ran. WDE_JOBS (cores) sets how many
 # compilers and tests run at once, WDE_FUZZ_SECONDS (15) how long each fuzz program runs.
 set -uo pipefail
@@ -18,11 +19,11 @@ parts=()
 for argument in "$@"; do
   case $argument in
     --quick) parts+=(release) ;;
-    release | asan | tsan | fuzz | format | stsb) parts+=("$argument") ;;
-    *) sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    release | asan | tsan | fuzz | format | stsb | arm64) parts+=("$argument") ;;
+    *) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
   esac
 done
-[ ${#parts[@]} -gt 0 ] || parts=(format release stsb asan tsan fuzz)
+[ ${#parts[@]} -gt 0 ] || parts=(format release stsb asan tsan fuzz arm64)
 
 section() { printf '\n==== %s  [%d:%02d]\n' "$1" $((SECONDS / 60)) $((SECONDS % 60)); }
 
@@ -51,15 +52,16 @@ PYTHON
   passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 }
 
-# build PRESET TARGET: configures and builds; the compiler's output shows only when it fails.
+# build PRESET TARGET...: configures and builds; the compiler's output shows only when it fails.
 build() {
-  local log=build/$1.log
+  local preset=$1 log=build/$1.log
+  shift
   mkdir -p build
-  { [ -f "build/$1/build.ninja" ] || cmake --preset "$1"; } >"$log" 2>&1 &&
-    cmake --build --preset "$1" --target "$2" -j "$jobs" >>"$log" 2>&1 && return 0
+  { [ -f "build/$preset/build.ninja" ] || cmake --preset "$preset"; } >"$log" 2>&1 &&
+    cmake --build --preset "$preset" --target "$@" -j "$jobs" >>"$log" 2>&1 && return 0
   grep -nE 'error|FAILED|Error' "$log" | head -n 40
   tail -n 20 "$log"
-  record "build $1" 1
+  record "build $preset" 1
   return 1
 }
 
@@ -95,18 +97,19 @@ run_release() {
 
 # The STS-B figure, from the real model through the command line.
 run_stsb() {
-  local csv=${WDE_TEST_DATA:-../shared/data}/text/stsb/stsb-en-test.csv model=build/models/all-MiniLM-L6-v2 dtype
+  local csv=${WDE_TEST_DATA:-../shared/data}/text/stsb/stsb-en-test.csv model=build/models/all-MiniLM-L6-v2
+  local dtype within cosine
   section "STS-B Spearman"
   if [ ! -f "$csv" ] || [ ! -f "$model/config.json" ] || [ ! -x build/release/bin/wde ]; then
     echo "skipped: needs $csv, $model and build/release/bin/wde"
-    skipped=$((skipped + 2))
+    skipped=$((skipped + 3))
     return
   fi
   tools/venv.sh tests || { record "tools/venv.sh tests" 1; return; }
-  for dtype in f32:82.03:0.02 bf16:82.03:0.12; do
-    IFS=: read -r dtype expect within <<<"$dtype"
+  for dtype in f32:0.02: bf16:0.12:0.999 int8:0.3:0.99; do
+    IFS=: read -r dtype within cosine <<<"$dtype"
     build/venv/bin/python tools/stsb_spearman.py --wde build/release/bin/wde --model "$model" --dtype "$dtype" \
-      --csv "$csv" --expect "$expect" --within "$within"
+      --csv "$csv" --expect 82.03 --within "$within" ${cosine:+--least-cosine "$cosine"}
     record "STS-B $dtype" $?
   done
 }
@@ -125,6 +128,21 @@ run_fuzz() {
   section "Fuzz: $fuzz_seconds seconds each"
   tests/fuzz/run.sh build/fuzz "$fuzz_seconds"
   record "fuzz" $?
+}
+
+# What depends on the CPU, run by qemu-user on one with everything we use and on one with plain NEON.
+run_arm64() {
+  section "Build: arm64"
+  if ! { tools/install_packages.sh arm64 && tools/make_arm64_root.sh build/arm64-root; }; then
+    echo "skipped: no cross compiler, qemu-user or arm64 libraries here"
+    skipped=$((skipped + 1))
+    return
+  fi
+  build arm64 wde_{ops,attention,heads,models,tokenizer,engine}_test || return
+  section "Tests: arm64, QEMU_CPU=max"
+  WDE_TEST_MODEL=/nonexistent QEMU_CPU=max run_ctest arm64 -L '^(ops|attention|heads|models|tokenizer|engine)$'
+  section "Tests: arm64, QEMU_CPU=cortex-a53"
+  QEMU_CPU=cortex-a53 run_ctest arm64 -L '^ops$'
 }
 
 section "Debian packages"

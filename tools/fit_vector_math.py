@@ -69,3 +69,5 @@ report("exp: P", minimax(exp_remainder, lambda r: r**2 / mp.exp(r), -half, half,
 report("exp2", minimax(exp2_remainder, lambda r: abs(r) / mp.power(2, r), -0.5005, 0.5005, 5, 4000))
 report("tanh: P(x^2)", minimax(tanh_remainder, lambda u: u, 1e-9, 0.625**2, 4, 4000))
 report("GELU: G", minimax(gelu_exponent, gelu_weight, 0, 7, 9, 1500))
+report("exp2 coarse", minimax(lambda r: mp.power(2, r), lambda r: 1 / mp.power(2, r), 0, 1, 3, 1000))
+report("GELU coarse: G", minimax(gelu_exponent, lambda a: a * mp.log(2), 0, 5, 4, 1500))

@@ -40,6 +40,7 @@ class Spec:
     shards: int = 1
     tokenizer: str = "json"  # tokenizer.json, or "vocab": a cased vocab.txt with its configs alone
     pooler: bool = True
+    subfolder: str = ""  # of the transformer and its tokenizer, as sentence-transformers 1 and 2 wrote it
 
 
 SPECS = [
@@ -72,6 +73,8 @@ SPECS = [
          act="gelu_pytorch_tanh", modules=(("pooling", "mean"), ("normalize",))),
     Spec("cls_f16", "fp16 weights, CLS pooling, normalize", 12, dtype="float16", heads=4, layers=3,
          modules=(("pooling", "cls"), ("normalize",))),
+    Spec("in_subfolder", "the transformer and its tokenizer in 0_Transformer; a prompt by name", 13, layers=1,
+         subfolder="0_Transformer", prompts={"query": "query: "}),
 ]
 
 
@@ -251,7 +254,7 @@ def write_modules(spec, folder):
         "normalize": "sentence_transformers." + ("models.Normalize" if old else
                                                  "base.modules.normalize.Normalize"),
     }
-    modules = [{"idx": 0, "name": "0", "path": "", "type": types["transformer"]}]
+    modules = [{"idx": 0, "name": "0", "path": spec.subfolder, "type": types["transformer"]}]
     for index, (kind, *arguments) in enumerate(spec.modules, start=1):
         path = f"{index}_{kind.capitalize()}"
         modules.append({"idx": index, "name": str(index), "path": path, "type": types[kind]})
@@ -264,14 +267,15 @@ def write_modules(spec, folder):
 
 
 def write_model(spec, folder):
-    folder.mkdir(parents=True)
-    vocab = write_tokenizer(spec, folder) + spec.vocab_padding
-    write_config(spec, folder, vocab)
-    write_weights(spec, folder, vocab)
+    transformer = folder / spec.subfolder
+    transformer.mkdir(parents=True)
+    vocab = write_tokenizer(spec, transformer) + spec.vocab_padding
+    write_config(spec, transformer, vocab)
+    write_weights(spec, transformer, vocab)
     if spec.modules is not None:
         write_modules(spec, folder)
     if spec.max_seq_length is not None:
-        write_json(folder / "sentence_bert_config.json",
+        write_json(transformer / "sentence_bert_config.json",
                    {"max_seq_length": spec.max_seq_length, "do_lower_case": False})
     if spec.prompts is not None:
         write_json(folder / "config_sentence_transformers.json", {

@@ -54,8 +54,8 @@ class Oracle:
             str(folder), device="cpu", model_kwargs={"dtype": torch.float32})
         self.bert = self.st[0].auto_model
         self.tokenizer = self.st.tokenizer
-        file = pathlib.Path(folder) / "tokenizer.json"
-        self.rust = tokenizers.Tokenizer.from_file(str(file)) if file.exists() else None
+        file = next(pathlib.Path(folder).rglob("tokenizer.json"), None)
+        self.rust = tokenizers.Tokenizer.from_file(str(file)) if file is not None else None
         if self.rust is not None:
             self.rust.no_truncation()
             self.rust.no_padding()

@@ -4,7 +4,8 @@
     tools/stsb_spearman.py --wde BINARY --model MODEL --dtype f32 --csv stsb-en-test.csv
     tools/stsb_spearman.py --reference --model MODEL --csv …     by sentence-transformers (tools/venv.sh goldens)
 
-With --expect X --within Y, exits 1 where the figure is further than Y from X. Needs numpy.
+With --expect X --within Y, exits 1 where the figure is further than Y from X. With --least-cosine C, the vectors are
+compared with those of --dtype f32 too: exits 1 where the 1st percentile of the cosines is below C. Needs numpy.
 """
 
 import argparse
@@ -23,9 +24,9 @@ def read_pairs(path):
     return [row[0] for row in rows], [row[1] for row in rows], np.array([float(row[2]) for row in rows])
 
 
-def embed(arguments, texts):
+def embed(arguments, texts, dtype):
     """[len(texts), D] fp32 by one run of `wde embed`."""
-    command = [arguments.wde, "embed", "-m", arguments.model, "--dtype", arguments.dtype, "--jsonl",
+    command = [arguments.wde, "embed", "-m", arguments.model, "--dtype", dtype, "--jsonl",
                "--format", "f32", *arguments.flags, "-"]
     lines = "".join(json.dumps(text) + "\n" for text in texts)
     run = subprocess.run(command, input=lines.encode(), stdout=subprocess.PIPE, check=False)
@@ -69,16 +70,24 @@ def main():
     parser.add_argument("--reference", action="store_true", help="use sentence-transformers instead of wde")
     parser.add_argument("--expect", type=float)
     parser.add_argument("--within", type=float, default=0.02)
+    parser.add_argument("--least-cosine", type=float, help="of the 1st percentile to f32")
     parser.add_argument("flags", nargs="*", help="more flags for wde, after --")
     arguments = parser.parse_args()
 
     first, second, scores = read_pairs(arguments.csv)
-    by = embed_reference if arguments.reference else embed
-    vectors = by(arguments, first + second)
+    texts = first + second
+    vectors = embed_reference(arguments, texts) if arguments.reference else embed(arguments, texts, arguments.dtype)
     figure = 100 * spearman(cosines(vectors[: len(first)], vectors[len(first):]), scores)
     name = "sentence-transformers" if arguments.reference else f"wde {arguments.dtype}"
     print(f"{name}: Spearman x100 = {figure:.2f} over {len(first)} pairs")
-    if arguments.expect is not None and abs(figure - arguments.expect) > arguments.within:
+    if arguments.least_cosine is not None:
+        to_f32 = cosines(vectors, embed(arguments, texts, "f32"))
+        percentile = float(np.percentile(to_f32, 1))
+        print(f"{name}: cosine to f32 of {len(texts)} texts: least {to_f32.min():.4f}, 1st percentile {percentile:.4f}, "
+              f"median {np.median(to_f32):.4f}")
+        if not percentile >= arguments.least_cosine:
+            sys.exit(f"expected a 1st percentile of at least {arguments.least_cosine}")
+    if arguments.expect is not None and not abs(figure - arguments.expect) <= arguments.within:
         sys.exit(f"expected {arguments.expect} within {arguments.within}")
 
 

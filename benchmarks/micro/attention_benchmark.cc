@@ -1,13 +1,9 @@
-// Attention alone: GFLOP/s of 4 D S^2 per head and sequence, and the share of this core's fp32 peak
-// (fused multiply-adds on registers, the widest vectors it has), which is measured right before and
-// after each case, because other tenants of the machine come and go. One thread; 12 heads in a
+// Attention alone: GFLOP/s of 4 D S^2 per head and sequence, and the share of this core's peak in
+// the same precision, which is measured right before and after each case, because other tenants of
+// the machine come and go. One thread; 12 heads in a
 // packed [T, 3 C] buffer, as the layers lay it out.
 //   wde_attention_benchmark --benchmark_filter='flash/.*f32'
 #include <benchmark/benchmark.h>
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
 #include <time.h>
 
 #include <algorithm>
@@ -18,6 +14,7 @@
 #include <vector>
 
 #include "attention/attention.h"
+#include "ops/cpu/register_peak.h"
 #include "ops/registry.h"
 #include "tensor/device_registry.h"
 
@@ -33,57 +30,6 @@ double thread_seconds() {
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
 }
-
-constexpr int kPeakRounds = 20000;
-constexpr int kPeakSums = 12;  // independent: enough for two pipes of latency 4 to 5
-
-#if defined(__x86_64__)
-__attribute__((target("avx2,fma"))) void multiply_add_avx2() {
-  __m256 sums[kPeakSums];
-  for (__m256& sum : sums) sum = _mm256_set1_ps(0.001f);
-  const __m256 factor = _mm256_set1_ps(0.999f);
-  for (int round = 0; round < kPeakRounds; ++round) {
-    for (__m256& sum : sums) {
-      sum = _mm256_fmadd_ps(sum, factor, factor);
-      asm volatile("" : "+x"(sum));  // keeps the loop and its registers
-    }
-  }
-}
-
-__attribute__((target("avx512f"))) void multiply_add_avx512() {
-  __m512 sums[kPeakSums];
-  for (__m512& sum : sums) sum = _mm512_set1_ps(0.001f);
-  const __m512 factor = _mm512_set1_ps(0.999f);
-  for (int round = 0; round < kPeakRounds; ++round) {
-    for (__m512& sum : sums) {
-      sum = _mm512_fmadd_ps(sum, factor, factor);
-      asm volatile("" : "+v"(sum));
-    }
-  }
-}
-
-double gflops_of(void (*multiply_add)(), int lanes) {
-  double best = 0;
-  for (int attempt = 0; attempt < 10; ++attempt) {
-    const double begin = thread_seconds();
-    multiply_add();
-    const double seconds = thread_seconds() - begin;
-    best = std::max(best, 2.0 * lanes * kPeakSums * kPeakRounds / seconds * 1e-9);
-  }
-  return best;
-}
-
-double measure_peak_gflops() {
-  double best = 0;
-  if (__builtin_cpu_supports("fma")) best = gflops_of(multiply_add_avx2, 8);
-  if (__builtin_cpu_supports("avx512f")) {
-    best = std::max(best, gflops_of(multiply_add_avx512, 16));
-  }
-  return best;
-}
-#else
-double measure_peak_gflops() { return NAN; }
-#endif
 
 struct Case {
   std::string backend;
@@ -161,7 +107,7 @@ class Bench {
 
 void run_case(benchmark::State& state, const Case& c) {
   Bench bench(c);
-  const double peak_before = measure_peak_gflops();
+  const double peak_before = ops::register_peak_gflops(c.dtype, 1);
   double best_seconds = INFINITY;
   for (auto _ : state) {
     const double begin = thread_seconds();
@@ -170,7 +116,7 @@ void run_case(benchmark::State& state, const Case& c) {
     best_seconds = std::min(best_seconds, seconds);
     benchmark::ClobberMemory();
   }
-  const double peak = std::max(peak_before, measure_peak_gflops());
+  const double peak = std::max(peak_before, ops::register_peak_gflops(c.dtype, 1));
   const double iterations = static_cast<double>(state.iterations());
   const double best_gflops = bench.flops() / best_seconds * 1e-9;
   state.counters["GFLOP/s"] =

@@ -1,5 +1,5 @@
-// GEMM: GFLOP/s of every backend at the shapes of MiniLM and BERT-base, and the share of the core's
-// fp32 peak that is measured right before and after (bf16 is compared with the fp32 peak too).
+// GEMM: GFLOP/s of every backend at the shapes of MiniLM and BERT-base, and the share of the cores'
+// peak in the same precision that is measured right before and after.
 // Memory-bound ops: GB/s of what they read and write. "best" is the fastest round of a few
 // milliseconds: the machine's other tenants slow the mean.
 //   wde_ops --benchmark_filter='gemm/tiled/avx2/f32/none/threads:1'
@@ -8,25 +8,29 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <ctime>
 #include <memory>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "ops/cpu/register_peak.h"
 #include "ops/gemm.h"
 #include "ops/registry.h"
-#include "peak.h"
 #include "tensor/device_registry.h"
 
 namespace wde::ops {
 namespace {
 
-using benchmarks::peak_gflops;
-
 constexpr size_t kArenaBytes = size_t{256} << 20;
 
+// Of one thread, its own time: other tenants of the core do not count.
 double now_seconds(int threads) {
-  if (threads == 1) return benchmarks::thread_seconds();
+  if (threads == 1) {
+    timespec now = {};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+  }
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
@@ -83,44 +87,60 @@ double fastest_seconds(benchmark::State& state, int threads, int64_t repeats, co
   return best;
 }
 
+struct Precision {
+  const char* name;
+  DType dtype;
+  WeightFormat weights;
+  DType peak;
+};
+constexpr Precision kPrecisions[] = {
+    {"f32", DType::kF32, WeightFormat::kDType, DType::kF32},
+    {"bf16", DType::kBF16, WeightFormat::kDType, DType::kBF16},
+    {"int8", DType::kBF16, WeightFormat::kInt8, DType::kI8},
+};
+
 struct GemmCase {
   std::string backend;
   std::string isa;
-  DType dtype;
+  Precision precision;
   Activation activation;
   int threads;
   int64_t m, n, k;
 
   std::string name() const {
-    return "gemm/" + backend + "/" + isa + "/" + std::string(dtype_name(dtype)) + "/" +
+    return "gemm/" + backend + "/" + isa + "/" + precision.name + "/" +
            std::string(activation_name(activation)) + "/threads:" + std::to_string(threads) + "/" +
            std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k);
+  }
+  GemmProblem problem() const {
+    return {.dtype = precision.dtype,
+            .output_dtype = precision.dtype,
+            .n = n,
+            .k = k,
+            .weights = precision.weights,
+            .bias = true,
+            .activation = activation};
   }
 };
 
 void gemm_case(benchmark::State& state, const GemmCase& c) {
   const OpTable& table = *choose_op_table("cpu", c.isa).value();
   Bench bench(table, c.threads);
-  const GemmProblem problem{.dtype = c.dtype,
-                            .output_dtype = c.dtype,
-                            .n = c.n,
-                            .k = c.k,
-                            .bias = true,
-                            .activation = c.activation};
+  const GemmProblem problem = c.problem();
   const GemmWeights weights{bench.random(DType::kF32, Shape({c.n, c.k})),
                             bench.random(DType::kF32, Shape({c.n}))};
   const auto backend = std::find_if(gemm_backends().begin(), gemm_backends().end(),
                                     [&](const GemmBackend& b) { return b.name == c.backend; });
   const auto product = backend->create(problem, weights, bench.device(), table).value();
-  const GemmArgs args{.x = bench.random(c.dtype, Shape({c.m, c.k})),
+  const GemmArgs args{.x = bench.random(problem.dtype, Shape({c.m, c.k})),
                       .residual = {},
-                      .y = bench.random(c.dtype, Shape({c.m, c.n}))};
+                      .y = bench.random(problem.dtype, Shape({c.m, c.n}))};
   const double flops = 2.0 * static_cast<double>(c.m * c.n * c.k);
-  const double before = peak_gflops();
+  const double before = register_peak_gflops(c.precision.peak, c.threads);
   const double seconds =
       fastest_seconds(state, c.threads, std::max<int64_t>(1, static_cast<int64_t>(2e8 / flops)),
                       [&] { gemm(bench.context(), *product, args); });
-  const double peak = std::max(before, peak_gflops()) * c.threads;
+  const double peak = std::max(before, register_peak_gflops(c.precision.peak, c.threads));
   state.counters["best_GFLOP/s"] = flops / seconds * 1e-9;
   state.counters["peak_GFLOP/s"] = peak;
   state.counters["share"] = flops / seconds * 1e-9 / peak;
@@ -130,29 +150,30 @@ void gemm_case(benchmark::State& state, const GemmCase& c) {
 // what the refusal costs should be seen.
 bool can_time(const GemmBackend& backend, const GemmProblem& problem, const OpTable& table) {
   if (backend.name == "reference") return false;
-  if (backend.name == "onednn" && table.name == "avx2") return problem.dtype == DType::kF32;
+  if (backend.name == "onednn" && table.name == "avx2") {
+    return problem.dtype == DType::kF32 && problem.weights == WeightFormat::kDType;
+  }
   return backend.refusal(problem, *create_device("cpu").value(), table).empty();
 }
 
 void register_gemm(const OpTable& table) {
   constexpr int64_t kShapes[][2] = {{384, 384}, {1152, 384}, {1536, 384}, {384, 1536},
                                     {768, 768}, {3072, 768}, {768, 3072}};
-  for (const DType dtype : {DType::kF32, DType::kBF16}) {
+  for (const Precision& precision : kPrecisions) {
     for (const Activation activation : {Activation::kNone, Activation::kGeluErf}) {
       for (const int threads : {1, 2}) {
         for (const auto& [n, k] : kShapes) {
-          for (const int64_t m : {1, 12, 64, 512, 3072}) {
+          for (const int64_t m : {1, 12, 64, 128, 512, 3072}) {
             for (const GemmBackend& backend : gemm_backends()) {
               const GemmCase c{std::string(backend.name),
                                std::string(table.name),
-                               dtype,
+                               precision,
                                activation,
                                threads,
                                m,
                                n,
                                k};
-              const GemmProblem problem{.dtype = dtype, .output_dtype = dtype, .n = n, .k = k};
-              if (!can_time(backend, problem, table)) continue;
+              if (!can_time(backend, c.problem(), table)) continue;
               benchmark::RegisterBenchmark(c.name().c_str(),
                                            [c](benchmark::State& state) { gemm_case(state, c); })
                   ->Iterations(30)

@@ -28,7 +28,7 @@ struct ModelInfo {
   std::string path;      // the folder it was read from
   std::string revision;  // commit of a hub snapshot, else empty
   std::string architecture;
-  std::string dtype;
+  std::string dtype;  // "f32", "bf16", "int8": never "auto"
   std::string device;
   std::vector<Task> tasks;
   std::vector<ChosenModule> modules;
@@ -39,11 +39,22 @@ struct ModelInfo {
   int max_length = 0;      // tokens
   int max_batch_tokens = 0;
   int max_batch_requests = 0;
+  int threads = 0;  // that compute, of all workers
   size_t weight_bytes = 0;
   size_t workspace_bytes = 0;  // of all workers
   size_t memory_limit_bytes = 0;
   std::vector<std::string> prompt_names;
   std::vector<std::string> prompts;  // their texts, in the same order
+};
+
+// All calls of one op ("linear 1536x384 gelu", "attention"): its arithmetic and the bytes that it
+// reads and writes once. `core_seconds` is wall time times the threads that the op may split over.
+struct OpProfile {
+  std::string op;
+  int64_t calls = 0;
+  double core_seconds = 0;
+  double flops = 0;
+  double bytes = 0;
 };
 
 struct Token {
@@ -65,6 +76,9 @@ class TextTokenizer {
   // read as U+FFFD.
   virtual Result<std::vector<Token>> tokenize(const Input& input,
                                               bool add_special_tokens) const = 0;
+  // The ids of tokenize() alone, several times as fast.
+  virtual Result<std::vector<int32_t>> token_ids(const Input& input,
+                                                 bool add_special_tokens) const = 0;
   // Errors: kInvalidArgument for an id outside the vocabulary.
   virtual Result<std::string> decode(std::span<const int32_t> ids,
                                      bool skip_special_tokens) const = 0;
@@ -78,8 +92,8 @@ class Engine {
   // kInvalidArgument (an option: the message names it), kResourceExhausted (memory: with the
   // numbers), kIoError (network).
   static Result<std::unique_ptr<Engine>> load(const EngineOptions& options);
-  // What load() would make, with the memory it would take, without packing weights or starting a
-  // thread. Errors: as load(), a lack of memory included.
+  // What load() would make, with the memory it would take: everything is loaded and measured, then
+  // released again. Errors: as load(), a lack of memory included.
   static Result<ModelInfo> plan(const EngineOptions& options);
 
   virtual ~Engine() = default;
@@ -106,6 +120,9 @@ class Engine {
   virtual size_t pending() const = 0;
   // Prometheus text exposition of this engine's counters.
   virtual std::string metrics() const = 0;
+
+  // What each op took since the last call; empty unless EngineOptions.profile was set.
+  virtual std::vector<OpProfile> take_profile() = 0;
 
   // Takes no new work, answers everything accepted, stops the threads. Blocks; idempotent.
   virtual void shutdown() = 0;

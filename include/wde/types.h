@@ -31,7 +31,7 @@ struct TextPair {
   std::string second;
 };
 
-// A text, a pair of texts, or token ids that the client made (special tokens are still added).
+// A text, a pair of texts, or token ids, special ones included (nothing is added to them).
 using Input = std::variant<std::string, TextPair, std::vector<int32_t>>;
 
 enum class TruncationSide { kLeft, kRight };
@@ -88,8 +88,10 @@ using Callback = std::function<void(Result<Response>)>;
 struct EngineOptions {
   std::string model;              // a folder, or a hub id
   std::string revision;           // of a hub id
+  std::string hub_token;          // instead of HF_TOKEN's
+  std::string hub_cache;          // instead of HF_HUB_CACHE's, a folder
   std::string workflow;           // forces a workflow by name
-  std::string dtype = "auto";     // f32 | bf16 | auto (f32)
+  std::string dtype = "auto";     // f32 | bf16 | int8 (of linear layers) | auto (f32)
   std::string device = "auto";    // cpu | auto
   std::string isa;                // forces an instruction set by name
   std::string attention_backend;  // forces an attention backend by name
@@ -107,6 +109,7 @@ struct EngineOptions {
   int max_queued_requests = 4096;   // accepted and not yet in a batch
   int threads = 0;                  // CPU threads that compute; 0: every core this process may use
   int request_threads = 0;          // threads that tokenize; 0: as many as `threads`
+  bool profile = false;             // note time and work by op, for Engine::take_profile
   int data_parallel = 1;            // workers that share one copy of the weights
   double memory_utilization = 0.9;  // share of the device's memory that the plan may use
   // Called while a hub id is downloaded: file, bytes done, bytes in all (0: unknown).

@@ -1,4 +1,5 @@
 #include "attention/attention.h"
+#include "ops/profile.h"
 
 #include "attention/backends.h"
 
@@ -44,6 +45,19 @@ void check_sequences(const AttentionArgs& args) {
   }
 }
 
+// Two products of every query with every key that its mask lets it see.
+ops::OpWork work(const AttentionProblem& problem, const AttentionArgs& args) {
+  double pairs = 0;
+  for (size_t b = 1; b < args.host_cu_seqlens.size(); ++b) {
+    const double length = args.host_cu_seqlens[b] - args.host_cu_seqlens[b - 1];
+    pairs += problem.mask == MaskKind::kCausal ? length * (length + 1) / 2 : length * length;
+  }
+  const double columns = static_cast<double>(problem.heads + problem.kv_heads) * problem.head_size;
+  return {.flops = 4.0 * pairs * problem.heads * problem.head_size,
+          .bytes = 2.0 * static_cast<double>(args.q.rows()) * columns *
+                   static_cast<double>(dtype_size_bytes(problem.dtype))};
+}
+
 }  // namespace
 
 std::string problem_refusal(const AttentionProblem& problem) {
@@ -55,6 +69,7 @@ std::string problem_refusal(const AttentionProblem& problem) {
                        problem.heads, problem.kv_heads);
   }
   if (problem.head_size < 1) return fmt::format("head size {}", problem.head_size);
+  if (!(problem.scale > 0)) return fmt::format("scale {} (it must be positive)", problem.scale);
   return {};
 }
 
@@ -87,7 +102,11 @@ void attend(ops::OpContext& context, const Attention& attention, const Attention
       context.arena.allocate(DType::kU8, Shape({static_cast<int64_t>(bytes)}));
   if (context.measuring) return;
   check_sequences(args);
-  if (tokens > 0) attention.run(context, args, workspace.data);
+  if (tokens == 0) return;
+  const ops::ProfileScope scope(context, [&] {
+    return std::pair(std::string("attention"), work(attention.problem(), args));
+  });
+  attention.run(context, args, workspace.data);
 }
 
 }  // namespace wde::attention

@@ -25,7 +25,7 @@ struct AttentionProblem {
   int kv_heads = 0;           // Hkv, divides H; head h reads k/v head h / (H / Hkv)
   int head_size = 0;          // D
   MaskKind mask = MaskKind::kBidirectional;
-  float scale = 1.0f;
+  float scale = 1.0f;  // positive
 };
 
 struct AttentionArgs {

@@ -12,7 +12,7 @@ namespace {
 constexpr auto kVariables = std::to_array<Variable>({
     {"WDE_LOG", "log level: trace, debug, info, warning, error or off"},
     {"WDE_LOG_FORMAT", "log format: text or json"},
-    {"WDE_ISA", "instruction set to use where --isa names none: avx512, avx2, portable, …"},
+    {"WDE_ISA", "instruction set to use where --isa names none: avx512, avx2, neon, portable, …"},
     {"NO_COLOR", "no colours on a terminal, whatever the value (no-color.org)"},
 
     {"HF_HOME", "Hugging Face's folder; default $XDG_CACHE_HOME/huggingface"},

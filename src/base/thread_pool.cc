@@ -48,11 +48,11 @@ std::vector<int> affinity_cores() {
 }
 
 // Best effort: a core that was taken away in the meantime leaves the thread unpinned.
-void pin(std::thread& thread, int core) {
+void pin(pthread_t thread, const std::vector<int>& cores, int index) {
   cpu_set_t set;
   CPU_ZERO(&set);
-  CPU_SET(core, &set);
-  ::pthread_setaffinity_np(thread.native_handle(), sizeof(set), &set);
+  CPU_SET(cores[static_cast<size_t>(index) % cores.size()], &set);
+  ::pthread_setaffinity_np(thread, sizeof(set), &set);
 }
 
 // Waits until `atomic` is not `seen`: a short spin first, then a futex.
@@ -73,6 +73,8 @@ int available_cores() {
   return std::max(1, static_cast<int>(std::ceil(*quota)));
 }
 
+void pin_this_thread(int index) { pin(::pthread_self(), affinity_cores(), index); }
+
 size_t available_memory_bytes() {
   const auto physical =
       static_cast<size_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(::sysconf(_SC_PAGESIZE));
@@ -81,10 +83,12 @@ size_t available_memory_bytes() {
 
 // One job at a time. `claim` holds the job's number (high half) and the next index to hand out (low
 // half), so that one compare-and-swap both claims an index and proves that the job is still the one
-// whose fields were read: the caller changes them only after every index of the old job was claimed
-// and done, and a swap from an older value then fails. Completion waits for claimed indices only: a
-// worker that sleeps through a small job delays nobody.
+// whose fields were read: the caller closes `claim` before it changes them, and whoever reads a
+// changed field (acquire) can't swap from a value older than the closing. Completion waits for
+// claimed indices only: a worker that sleeps through a small job delays nobody.
 struct ThreadPool::State {
+  static constexpr uint32_t kClosed = std::numeric_limits<uint32_t>::max();  // above every index
+
   std::atomic<uint64_t> claim{0};
   std::atomic<Function> function{nullptr};
   std::atomic<const void*> context{nullptr};
@@ -95,12 +99,13 @@ struct ThreadPool::State {
   std::vector<std::thread> workers;
 
   void publish(uint32_t new_count, Function new_function, const void* new_context) {
-    function.store(new_function, std::memory_order_relaxed);
-    context.store(new_context, std::memory_order_relaxed);
-    count.store(new_count, std::memory_order_relaxed);
-    done.store(0, std::memory_order_relaxed);
-    const uint64_t job = (claim.load(std::memory_order_relaxed) >> 32) + 1;
-    claim.store(job << 32, std::memory_order_release);
+    const uint64_t job = ((claim.load(std::memory_order_relaxed) >> 32) + 1) << 32;
+    claim.store(job | kClosed, std::memory_order_relaxed);
+    function.store(new_function, std::memory_order_release);
+    context.store(new_context, std::memory_order_release);
+    count.store(new_count, std::memory_order_release);
+    done.store(0, std::memory_order_release);
+    claim.store(job, std::memory_order_release);
     wake.fetch_add(1, std::memory_order_release);
     wake.notify_all();
   }
@@ -109,9 +114,9 @@ struct ThreadPool::State {
   void work(int thread) {
     uint64_t claimed = claim.load(std::memory_order_acquire);
     while (true) {
-      const Function run = function.load(std::memory_order_relaxed);
-      const void* argument = context.load(std::memory_order_relaxed);
-      const uint32_t total = count.load(std::memory_order_relaxed);
+      const Function run = function.load(std::memory_order_acquire);
+      const void* argument = context.load(std::memory_order_acquire);
+      const uint32_t total = count.load(std::memory_order_acquire);
       const auto index = static_cast<uint32_t>(claimed);
       if (index >= total) return;
       if (!claim.compare_exchange_weak(claimed, claimed + 1, std::memory_order_acq_rel,
@@ -133,6 +138,13 @@ struct ThreadPool::State {
     }
   }
 
+  void end() {
+    stop.store(true, std::memory_order_release);
+    wake.fetch_add(1, std::memory_order_release);
+    wake.notify_all();
+    for (std::thread& worker : workers) worker.join();
+  }
+
   void wait_until_done(uint32_t total) {
     while (true) {
       const uint32_t seen = done.load(std::memory_order_acquire);
@@ -145,19 +157,18 @@ struct ThreadPool::State {
 ThreadPool::ThreadPool(int threads, int first_core) : state_(std::make_unique<State>()) {
   WDE_CHECK(threads >= 1);
   const std::vector<int> cores = affinity_cores();
-  for (int i = 1; i < threads; ++i) {
-    state_->workers.emplace_back([state = state_.get(), i] { state->worker_loop(i); });
-    if (first_core < 0) continue;
-    pin(state_->workers.back(), cores[static_cast<size_t>(first_core + i) % cores.size()]);
+  try {
+    for (int i = 1; i < threads; ++i) {
+      state_->workers.emplace_back([state = state_.get(), i] { state->worker_loop(i); });
+      if (first_core >= 0) pin(state_->workers.back().native_handle(), cores, first_core + i);
+    }
+  } catch (...) {
+    state_->end();
+    throw;
   }
 }
 
-ThreadPool::~ThreadPool() {
-  state_->stop.store(true, std::memory_order_release);
-  state_->wake.fetch_add(1, std::memory_order_release);
-  state_->wake.notify_all();
-  for (std::thread& worker : state_->workers) worker.join();
-}
+ThreadPool::~ThreadPool() { state_->end(); }
 
 int ThreadPool::threads() const { return static_cast<int>(state_->workers.size()) + 1; }
 

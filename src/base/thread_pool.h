@@ -15,11 +15,16 @@ int available_cores();
 // Bytes of memory that this process may use: the smaller of physical memory and the cgroup limit.
 size_t available_memory_bytes();
 
+// Pins the calling thread to core `index` (modulo their number) of the process's affinity mask;
+// best effort. Call it before anything else narrows this thread's mask.
+void pin_this_thread(int index);
+
 class ThreadPool {
  public:
   // `threads` >= 1 counts the caller, who works too: ThreadPool(1) starts no thread. When
-  // `first_core` >= 0, worker i is pinned to the i-th core of the process's affinity mask from
-  // there.
+  // `first_core` >= 0, the i-th thread it starts (from 1) is pinned to the core first_core + i of
+  // the process's affinity mask; the caller is left alone. Throws std::system_error when a thread
+  // can't be started.
   explicit ThreadPool(int threads, int first_core = -1);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;

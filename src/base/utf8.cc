@@ -1,6 +1,7 @@
 #include "base/utf8.h"
 
 #include <cstdint>
+#include <cstring>
 
 namespace wde {
 namespace {
@@ -27,10 +28,21 @@ int sequence_length(std::string_view text, size_t at) {
   return length;
 }
 
+// Whether the next eight bytes are there and all ASCII.
+bool is_ascii_word(std::string_view text, size_t at) {
+  uint64_t bytes = ~uint64_t{0};
+  if (text.size() - at >= sizeof(bytes)) std::memcpy(&bytes, text.data() + at, sizeof(bytes));
+  return (bytes & 0x8080808080808080) == 0;
+}
+
 // Offset of the first ill-formed byte, or text.size().
 size_t find_invalid(std::string_view text) {
   size_t at = 0;
   while (at < text.size()) {
+    if (is_ascii_word(text, at)) {
+      at += sizeof(uint64_t);
+      continue;
+    }
     const int length = sequence_length(text, at);
     if (length < 0) return at;
     at += static_cast<size_t>(length);

@@ -37,7 +37,7 @@ std::string hub_cache_root() {
 
 // Line ends, which editors leave in token files, must not get into a header.
 std::string cleaned_token(std::string token) {
-  std::erase_if(token, [](char byte) { return byte >= 0 && byte <= ' '; });
+  std::erase_if(token, [](char byte) { return static_cast<unsigned char>(byte) <= ' '; });
   return token;
 }
 

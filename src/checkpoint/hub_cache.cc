@@ -51,9 +51,13 @@ Status rename_over(const std::string& from, const std::string& to) {
 Status write_whole(const std::string& path, std::string_view content) {
   const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (descriptor < 0) return errno_error(path, "open");
-  const ssize_t written = ::write(descriptor, content.data(), content.size());
   Status status;
-  if (written != static_cast<ssize_t>(content.size())) status = errno_error(path, "write");
+  // A disk that fills up takes a part first; the next write says why not more.
+  while (status.ok() && !content.empty()) {
+    const ssize_t written = ::write(descriptor, content.data(), content.size());
+    if (written >= 0) content.remove_prefix(static_cast<size_t>(written));
+    if (written < 0 && errno != EINTR) status = errno_error(path, "write");
+  }
   if (::close(descriptor) != 0 && status.ok()) status = errno_error(path, "close");
   return status;
 }

@@ -93,14 +93,15 @@ Status check_weights(const std::vector<std::string>& names, const HubListing& li
   const bool has_weights =
       std::any_of(listing.files.begin(), listing.files.end(),
                   [](const HubFile& file) { return file.path.ends_with(".safetensors"); });
-  const bool has_pickle = std::find(names.begin(), names.end(), "pytorch_model.bin") != names.end();
+  const bool has_pickle = std::any_of(names.begin(), names.end(), [](const std::string& name) {
+    return name == "pytorch_model.bin" || name.ends_with("/pytorch_model.bin");
+  });
   if (has_weights || !has_pickle) return Status();
   return unsupported_error(
       "{0}: its weights are in pytorch_model.bin alone, which can run code when read and is not "
-      "supported. Convert it "
-      "once (pip install sentence-transformers) and load the folder \"converted\": python3 -c "
-      "'from "
-      "sentence_transformers import SentenceTransformer as S; "
+      "supported. Convert it once (pip install sentence-transformers) and load the folder "
+      "\"converted\": python3 -c "
+      "'from sentence_transformers import SentenceTransformer as S; "
       "S(\"{0}\").save_pretrained(\"converted\")'",
       id);
 }

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/file.h"
+#include "checkpoint/hub_cache.h"
 #include "checkpoint/sentence_modules.h"
 
 namespace wde::checkpoint {
@@ -36,9 +37,6 @@ Status read_config(ModelFolder& folder) {
   if (!file_exists(path))
     return not_found_error("{}: no config.json (not a model's folder?)", folder.transformer_path);
   WDE_ASSIGN_OR_RETURN(folder.config, read_object(path));
-  Result<std::string> model_type = json::get_string(folder.config, "model_type", "");
-  if (!model_type.ok()) return model_type.status().with_context(path);
-  folder.model_type = std::move(model_type).value();
   const Result<const json::array*> architectures = json::get_array(folder.config, "architectures");
   if (!architectures.ok()) return architectures.status().with_context(path);
   if (*architectures == nullptr) return Status();
@@ -113,19 +111,26 @@ Status read_prompt_config(ModelFolder& folder) {
 
 // The commit when `path` is …/snapshots/<40 hex digits> of the hub cache.
 std::string snapshot_revision(const std::string& path) {
-  constexpr size_t kCommitDigits = 40;
   const size_t slash = path.rfind('/');
   if (slash == std::string::npos || !path.substr(0, slash).ends_with("/snapshots")) return "";
   std::string name = path.substr(slash + 1);
-  const bool is_commit = name.size() == kCommitDigits &&
-                         name.find_first_not_of("0123456789abcdef") == std::string::npos;
-  return is_commit ? name : "";
+  return is_commit(name) ? name : "";
+}
+
+// A folder that is there, of which nothing is read yet.
+Result<ModelFolder> open_folder(const std::string& path) {
+  if (!directory_exists(path)) return not_found_error("{}: no such folder", path);
+  ModelFolder folder;
+  folder.path = path;
+  while (folder.path.size() > 1 && folder.path.back() == '/') folder.path.pop_back();
+  folder.transformer_path = folder.path;
+  folder.revision = snapshot_revision(folder.path);
+  return folder;
 }
 
 Status read_modules(ModelFolder& folder, const ReadOptions& options) {
   if (!file_exists(folder.path + "/modules.json")) return Status();
   WDE_ASSIGN_OR_RETURN(ModuleList list, read_sentence_modules(folder.path, options));
-  folder.has_modules = true;
   folder.modules = std::move(list.modules);
   if (!list.transformer_path.empty()) folder.transformer_path += "/" + list.transformer_path;
   return Status();
@@ -134,12 +139,7 @@ Status read_modules(ModelFolder& folder, const ReadOptions& options) {
 }  // namespace
 
 Result<ModelFolder> read_model_folder(const std::string& path, const ReadOptions& options) {
-  if (!directory_exists(path)) return not_found_error("{}: no such folder", path);
-  ModelFolder folder;
-  folder.path = path;
-  while (folder.path.size() > 1 && folder.path.back() == '/') folder.path.pop_back();
-  folder.transformer_path = folder.path;
-  folder.revision = snapshot_revision(folder.path);
+  WDE_ASSIGN_OR_RETURN(ModelFolder folder, open_folder(path));
   WDE_RETURN_IF_ERROR(read_modules(folder, options));
   WDE_RETURN_IF_ERROR(read_config(folder));
   WDE_RETURN_IF_ERROR(read_sentence_config(folder));
@@ -149,6 +149,12 @@ Result<ModelFolder> read_model_folder(const std::string& path, const ReadOptions
     WDE_ASSIGN_OR_RETURN(folder.weights, open_weights(folder.transformer_path));
   }
   return folder;
+}
+
+Result<std::string> find_transformer_folder(const std::string& path) {
+  WDE_ASSIGN_OR_RETURN(ModelFolder folder, open_folder(path));
+  WDE_RETURN_IF_ERROR(read_modules(folder, {.weights = false}));
+  return std::move(folder.transformer_path);
 }
 
 }  // namespace wde::checkpoint

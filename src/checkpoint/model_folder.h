@@ -46,9 +46,7 @@ struct ModelFolder {
   std::string revision;                    // commit of a hub snapshot, else empty
   json::object config;                     // config.json
   std::vector<std::string> architectures;  // its "architectures"
-  std::string model_type;                  // its "model_type"
   // From modules.json, after the Transformer module; empty without modules.json.
-  bool has_modules = false;
   std::vector<Module> modules;
   // sentence_bert_config.json
   std::optional<int64_t> max_seq_length;
@@ -63,7 +61,7 @@ struct ModelFolder {
 };
 
 struct ReadOptions {
-  // False for `wde tokenize` and `wde info --no-weights`: config only, `weights` stay null.
+  // False: the files that describe the model only; `weights` stay null.
   bool weights = true;
 };
 
@@ -71,6 +69,10 @@ struct ReadOptions {
 // kUnsupported (a module type or a weights format that is not supported: pytorch_model.bin comes
 // with how to convert). Every message names the file.
 Result<ModelFolder> read_model_folder(const std::string& path, const ReadOptions& options = {});
+
+// The `transformer_path` of the folder `path`, from its modules.json alone: where the tokenizer's
+// files lie. Errors: kNotFound (no folder), kDataLoss, kUnsupported as above.
+Result<std::string> find_transformer_folder(const std::string& path);
 
 // model.safetensors, or model.safetensors.index.json with its shards.
 // Errors: kNotFound, kDataLoss, kUnsupported as above.

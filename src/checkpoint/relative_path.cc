@@ -6,7 +6,7 @@ namespace wde::checkpoint {
 
 bool is_inside_path(std::string_view path) {
   const bool odd_byte = std::any_of(path.begin(), path.end(), [](char byte) {
-    return byte == '\\' || byte == '\x7f' || (byte >= 0 && byte < ' ');
+    return byte == '\\' || byte == '\x7f' || static_cast<unsigned char>(byte) < ' ';
   });
   if (odd_byte) return false;
   while (true) {

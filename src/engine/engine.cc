@@ -3,6 +3,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <unordered_map>
 
@@ -53,6 +54,8 @@ class EngineImpl final : public Engine {
   const TextTokenizer& tokenizer() const override { return *parts_.text_tokenizer; }
   const ModelInfo& info() const override { return parts_.info; }
   std::string metrics() const override { return metrics_.expose(); }
+
+  std::vector<OpProfile> take_profile() override { return workflow::take_profile(parts_); }
 
   size_t pending() const override {
     const std::lock_guard lock(mutex_);
@@ -218,39 +221,45 @@ class EngineImpl final : public Engine {
   std::thread engine_thread_;
 };
 
+// A thread that can't be started (std::system_error) as a value.
+template <class Make>
+auto with_threads(const Make& make) -> decltype(make()) {
+  try {
+    return make();
+  } catch (const std::system_error& error) {
+    return resource_exhausted_error(
+        "a thread could not be started: {}; lower --threads, --request-threads or --data-parallel",
+        error.what());
+  }
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Engine>> load_on_device(const EngineOptions& options,
                                                std::shared_ptr<Device> device) {
-  auto signal = std::make_unique<Signal>();
-  WDE_ASSIGN_OR_RETURN(workflow::Assembly assembly,
-                       workflow::assemble(options, std::move(device),
-                                          workflow::AssembleUntil::kExecutor, signal.get()));
-  return std::unique_ptr<Engine>(
-      std::make_unique<EngineImpl>(std::move(signal), std::move(assembly)));
+  return with_threads([&]() -> Result<std::unique_ptr<Engine>> {
+    auto signal = std::make_unique<Signal>();
+    WDE_ASSIGN_OR_RETURN(workflow::Assembly assembly,
+                         workflow::assemble(options, std::move(device),
+                                            workflow::AssembleUntil::kExecutor, signal.get()));
+    return std::unique_ptr<Engine>(
+        std::make_unique<EngineImpl>(std::move(signal), std::move(assembly)));
+  });
 }
 
 }  // namespace engine
-
-std::string_view task_name(Task task) {
-  switch (task) {
-    case Task::kEmbed:
-      return "embed";
-    case Task::kHidden:
-      return "hidden";
-  }
-  return "?";
-}
 
 Result<std::unique_ptr<Engine>> Engine::load(const EngineOptions& options) {
   return engine::load_on_device(options, nullptr);
 }
 
 Result<ModelInfo> Engine::plan(const EngineOptions& options) {
-  WDE_ASSIGN_OR_RETURN(
-      workflow::Assembly assembly,
-      workflow::assemble(options, nullptr, workflow::AssembleUntil::kMemoryPlan, nullptr));
-  return std::move(assembly.info);
+  return engine::with_threads([&]() -> Result<ModelInfo> {
+    WDE_ASSIGN_OR_RETURN(
+        workflow::Assembly assembly,
+        workflow::assemble(options, nullptr, workflow::AssembleUntil::kMemoryPlan, nullptr));
+    return std::move(assembly.info);
+  });
 }
 
 Result<Response> Engine::run(Request request) {

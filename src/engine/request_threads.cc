@@ -4,10 +4,17 @@ namespace wde::engine {
 
 RequestThreads::RequestThreads(int threads, std::function<void(AcceptedRequest)> process)
     : process_(std::move(process)) {
-  for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { run(); });
+  try {
+    for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { run(); });
+  } catch (...) {
+    end();
+    throw;
+  }
 }
 
-RequestThreads::~RequestThreads() {
+RequestThreads::~RequestThreads() { end(); }
+
+void RequestThreads::end() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;

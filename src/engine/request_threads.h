@@ -31,6 +31,7 @@ class RequestThreads {
 
  private:
   void run();
+  void end();
 
   const std::function<void(AcceptedRequest)> process_;
   std::mutex mutex_;

@@ -97,16 +97,21 @@ int64_t Runner::rows(const schema::ModelInput& input) const {
 void Runner::forward(Stream& compute, const schema::ModelInput& input, int32_t* device_block,
                      float* device_output) {
   if (input.shards.size() == 1) {
-    ops::OpContext context{
-        .stream = compute, .ops = *options_.ops, .arena = arenas_[0], .pool = &pool_};
+    ops::OpContext context{.stream = compute,
+                           .ops = *options_.ops,
+                           .arena = arenas_[0],
+                           .pool = &pool_,
+                           .profile = options_.profile.get()};
     forward_shard(context, input, input.shards[0], device_block, device_output);
     return;
   }
   // Each shard goes through all layers on one thread, so that its activations stay in that core's
   // cache.
   pool_.parallel_for(input.shards.size(), [&](size_t index, int thread) {
-    ops::OpContext context{
-        .stream = compute, .ops = *options_.ops, .arena = arenas_[static_cast<size_t>(thread)]};
+    ops::OpContext context{.stream = compute,
+                           .ops = *options_.ops,
+                           .arena = arenas_[static_cast<size_t>(thread)],
+                           .profile = options_.profile.get()};
     forward_shard(context, input, input.shards[index], device_block, device_output);
   });
 }

@@ -36,8 +36,9 @@ class Runner {
     const ops::OpTable* ops = nullptr;
     std::shared_ptr<Device> device;
     int threads = 1;      // CPU threads of this worker, the device thread included
-    int first_core = -1;  // pin them from this core on, or -1
+    int first_core = -1;  // pin those that the pool starts from this core on, or -1
     ShardLimits limits;
+    std::shared_ptr<ops::Profile> profile;  // null: none
   };
   // Allocates the arenas, one a lane. Errors: kResourceExhausted with the numbers.
   static Result<std::unique_ptr<Runner>> create(Options options);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/status.h"
+#include "base/thread_pool.h"
 
 namespace wde::execution {
 
@@ -88,6 +89,7 @@ void Worker::start(Slot* slot) {
 }
 
 void Worker::device_thread() {
+  if (options_.core >= 0) pin_this_thread(options_.core);
   for (;;) {
     Slot* slot = nullptr;
     {

@@ -44,6 +44,7 @@ class Worker {
   struct Options {
     std::shared_ptr<Device> device;
     int slots = 1;
+    int core = -1;  // pin the device thread to this core, or -1
     // One stream each for copying in, computing and copying out, ordered by events; else one for
     // all three.
     bool separate_streams = false;

@@ -7,7 +7,7 @@
 namespace wde::heads {
 namespace {
 
-// Dense layers are computed in f32 whatever the model's dtype: they see one row a text.
+// Dense layers are computed in f32 whatever the model's precision: they see one row a text.
 Result<layers::Linear> load_dense(layers::LoadContext& context, const DenseStep& step) {
   WDE_ASSIGN_OR_RETURN(
       const TensorView weight,
@@ -17,12 +17,22 @@ Result<layers::Linear> load_dense(layers::LoadContext& context, const DenseStep&
     WDE_ASSIGN_OR_RETURN(bias, step.weights->tensor("linear.bias", Shape{step.out_features}));
   }
   const DType model_dtype = std::exchange(context.dtype, DType::kF32);
+  const auto model_weights = std::exchange(context.weights, ops::WeightFormat::kDType);
   Result<layers::Linear> linear = layers::Linear::load(context, weight, bias, step.activation);
   context.dtype = model_dtype;
+  context.weights = model_weights;
   return linear;
 }
 
 }  // namespace
+
+int64_t EmbeddingHeadSpec::columns(int64_t hidden_size) const {
+  int64_t columns = hidden_size * static_cast<int64_t>(poolings.size());
+  for (const Step& step : steps) {
+    if (const auto* dense = std::get_if<DenseStep>(&step)) columns = dense->out_features;
+  }
+  return columns;
+}
 
 Result<std::unique_ptr<Head>> EmbeddingHead::load(layers::LoadContext& context,
                                                   const EmbeddingHeadSpec& spec,

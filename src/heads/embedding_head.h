@@ -31,6 +31,9 @@ using Step = std::variant<DenseStep, NormalizeStep>;
 struct EmbeddingHeadSpec {
   std::vector<ops::Pooling> poolings;  // at least one
   std::vector<Step> steps;
+
+  // Of the head's rows.
+  int64_t columns(int64_t hidden_size) const;
 };
 
 class EmbeddingHead final : public Head {

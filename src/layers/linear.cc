@@ -11,12 +11,11 @@ Result<Linear> Linear::load(LoadContext& context, const TensorView& weight, cons
                      .output_dtype = context.dtype,
                      .n = weight.shape[0],
                      .k = weight.shape[1],
+                     .weights = context.weights,
                      .bias = bias.data != nullptr,
                      .activation = activation};
   if (context.planning) {
-    context.weight_bytes +=
-        static_cast<size_t>(weight.shape.elements()) * dtype_size_bytes(context.dtype) +
-        static_cast<size_t>(linear.problem_.n) * sizeof(float);
+    context.weight_bytes += ops::packed_bytes(linear.problem_);
     return linear;
   }
   std::vector<float> bias_values(linear.problem_.bias ? static_cast<size_t>(linear.problem_.n) : 0);

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "ops/gemm.h"
-#include "ops/ops.h"
 #include "tensor/device.h"
 
 namespace wde::layers {
@@ -25,7 +24,8 @@ class ParameterStore {
 struct LoadContext {
   std::shared_ptr<Device> device;
   const ops::OpTable& ops;
-  DType dtype = DType::kF32;      // of activations and packed matrices
+  DType dtype = DType::kF32;  // of activations, and of packed matrices unless `weights` says else
+  ops::WeightFormat weights = ops::WeightFormat::kDType;
   std::string gemm_backend;       // forced, or empty
   std::string attention_backend;  // forced, or empty
   // A dry run: check every tensor, count the bytes, copy and pack nothing.

@@ -11,11 +11,10 @@ namespace {
 // A size from config.json: there, positive, and small enough that products of two fit an int64 with
 // room.
 Result<int64_t> get_size(const json::object& config, std::string_view key) {
-  WDE_ASSIGN_OR_RETURN(const int64_t size, json::get_int(config, key, -1));
-  if (size < 1 || size > (int64_t{1} << 28)) {
-    return data_loss_error("config.json: \"{}\" must be a positive integer, and is {}", key,
-                           size == -1 ? "missing" : std::to_string(size));
-  }
+  if (!config.contains(key)) return data_loss_error("\"{}\" is missing", key);
+  WDE_ASSIGN_OR_RETURN(const int64_t size, json::get_int(config, key, 0));
+  if (size < 1 || size > (int64_t{1} << 28))
+    return data_loss_error("\"{}\" must be a positive integer at most 2^28, not {}", key, size);
   return size;
 }
 
@@ -74,29 +73,39 @@ Result<BertConfig> BertConfig::from_json(const json::object& config) {
   WDE_ASSIGN_OR_RETURN(bert.max_positions, get_size(config, "max_position_embeddings"));
   WDE_ASSIGN_OR_RETURN(bert.type_vocab_size, json::get_int(config, "type_vocab_size", 2));
   WDE_ASSIGN_OR_RETURN(const double epsilon, json::get_double(config, "layer_norm_eps", 1e-12));
+  if (!(epsilon > 0 && epsilon < 1)) {
+    return data_loss_error("\"layer_norm_eps\" must be above 0 and below 1, not {}", epsilon);
+  }
   bert.layer_norm_epsilon = static_cast<float>(epsilon);
   WDE_ASSIGN_OR_RETURN(const std::string activation,
                        json::get_string(config, "hidden_act", "gelu"));
   WDE_ASSIGN_OR_RETURN(bert.activation, ops::parse_activation(activation));
   if (bert.hidden_size % bert.heads != 0) {
-    return data_loss_error(
-        "config.json: hidden_size {} is not a multiple of num_attention_heads {}", bert.hidden_size,
-        bert.heads);
+    return data_loss_error("hidden_size {} is not a multiple of num_attention_heads {}",
+                           bert.hidden_size, bert.heads);
   }
   if (bert.type_vocab_size < 1 || bert.type_vocab_size > 1024) {
-    return data_loss_error("config.json: type_vocab_size is {}", bert.type_vocab_size);
+    return data_loss_error("type_vocab_size is {}", bert.type_vocab_size);
   }
   WDE_ASSIGN_OR_RETURN(const std::string positions,
                        json::get_string(config, "position_embedding_type", "absolute"));
   if (positions != "absolute") {
-    return unsupported_error(
-        "config.json: position_embedding_type \"{}\" is not supported; \"absolute\" is", positions);
+    return unsupported_error("position_embedding_type \"{}\" is not supported; \"absolute\" is",
+                             positions);
   }
   WDE_ASSIGN_OR_RETURN(const bool decoder, json::get_bool(config, "is_decoder", false));
   if (decoder)
-    return unsupported_error(
-        "config.json: is_decoder is set; BertModel is loaded as an encoder only");
+    return unsupported_error("is_decoder is set; BertModel is loaded as an encoder only");
   return bert;
+}
+
+Result<ModelTraits> BertModel::traits(const json::object& json) {
+  WDE_ASSIGN_OR_RETURN(const BertConfig config, BertConfig::from_json(json));
+  return ModelTraits{.hidden_size = static_cast<int>(config.hidden_size),
+                     .vocab_size = static_cast<int>(config.vocab_size),
+                     .type_vocab_size = static_cast<int>(config.type_vocab_size),
+                     .position_offset = 0,
+                     .max_length = static_cast<int>(config.max_positions)};
 }
 
 Result<std::unique_ptr<Model>> BertModel::load(const json::object& json,
@@ -107,11 +116,7 @@ Result<std::unique_ptr<Model>> BertModel::load(const json::object& json,
   const int64_t C = config.hidden_size;
   auto model = std::make_unique<BertModel>();
   model->dtype_ = context.dtype;
-  model->traits_ = {.hidden_size = static_cast<int>(C),
-                    .vocab_size = static_cast<int>(config.vocab_size),
-                    .type_vocab_size = static_cast<int>(config.type_vocab_size),
-                    .position_offset = 0,
-                    .max_positions = static_cast<int>(config.max_positions)};
+  model->hidden_size_ = C;
 
   WDE_ASSIGN_OR_RETURN(const auto words,
                        weights.tensor("embeddings.word_embeddings.weight", {config.vocab_size, C}));
@@ -127,7 +132,6 @@ Result<std::unique_ptr<Model>> BertModel::load(const json::object& json,
       model->embedding_norm_,
       layers::LayerNorm::load(context, norm.weight, norm.bias, config.layer_norm_epsilon));
 
-  model->blocks_.reserve(static_cast<size_t>(config.layers));
   for (int64_t l = 0; l < config.layers; ++l) {
     const std::string name = "encoder.layer." + std::to_string(l) + ".";
     WDE_ASSIGN_OR_RETURN(layers::EncoderBlock block, load_block(config, weights, name, context));
@@ -142,7 +146,7 @@ std::vector<ModuleChoice> BertModel::choices() const {
 }
 
 TensorView BertModel::forward(ops::OpContext& context, const layers::TokenBatch& batch) const {
-  const TensorView x = context.arena.allocate(dtype_, {batch.tokens(), traits_.hidden_size});
+  const TensorView x = context.arena.allocate(dtype_, {batch.tokens(), hidden_size_});
   ops::embedding_sum(context, {.ids = batch.ids,
                                .positions = batch.positions,
                                .type_ids = batch.type_ids,

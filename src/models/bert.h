@@ -28,17 +28,18 @@ struct BertConfig {
 
 class BertModel final : public Model {
  public:
+  // Errors: those of BertConfig.
+  static Result<ModelTraits> traits(const json::object& config);
   // Errors: those of BertConfig, of the weights (named tensors) and of the layers.
   static Result<std::unique_ptr<Model>> load(const json::object& config,
                                              const checkpoint::WeightSource& source,
                                              layers::LoadContext& context);
 
-  const ModelTraits& traits() const override { return traits_; }
   std::vector<ModuleChoice> choices() const override;
   TensorView forward(ops::OpContext& context, const layers::TokenBatch& batch) const override;
 
  private:
-  ModelTraits traits_;
+  int64_t hidden_size_ = 0;
   DType dtype_ = DType::kF32;
   TensorView word_embeddings_, position_embeddings_, type_embeddings_;
   layers::LayerNorm embedding_norm_;

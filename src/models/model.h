@@ -10,13 +10,13 @@
 
 namespace wde::models {
 
-// Facts that the pipeline needs before it ever sees a tensor.
+// Facts of a config.json that the rest of the engine needs before any weight is read.
 struct ModelTraits {
   int hidden_size = 0;      // C
   int vocab_size = 0;       // V
   int type_vocab_size = 0;  // 0: no token types
   int position_offset = 0;  // position of a sequence's first token
-  int max_positions = 0;    // longest sequence, in tokens
+  int max_length = 0;       // longest sequence that has positions, in tokens
 };
 
 // A module that a slot of the model got: {"attention", "flash"}. For `wde info`.
@@ -29,7 +29,6 @@ struct ModuleChoice {
 class Model {
  public:
   virtual ~Model() = default;
-  virtual const ModelTraits& traits() const = 0;
   virtual std::vector<ModuleChoice> choices() const = 0;
   // The last hidden states [T, C] in the model's dtype, in the context's arena. T >= 1.
   virtual TensorView forward(ops::OpContext& context, const layers::TokenBatch& batch) const = 0;

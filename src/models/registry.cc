@@ -7,6 +7,11 @@ namespace {
 
 constexpr ModelEntry kModels[] = {
     {"BertModel", "BERT encoder: MiniLM, bge-*-v1.5, e5, gte, mxbai, arctic-embed v1, …",
+     &BertModel::traits, &BertModel::load},
+    // Checkpoints with a head for pre-training, of which the encoder alone is used.
+    {"BertForMaskedLM", "the encoder of a masked language model", &BertModel::traits,
+     &BertModel::load},
+    {"BertForPreTraining", "the encoder of a pre-trained model", &BertModel::traits,
      &BertModel::load},
 };
 

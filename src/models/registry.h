@@ -15,6 +15,8 @@ namespace wde::models {
 struct ModelEntry {
   std::string_view architecture;  // as in config.json's "architectures"
   std::string_view description;
+  // Both check the whole config. Errors: kDataLoss, kUnsupported; each names the field.
+  Result<ModelTraits> (*traits)(const json::object& config);
   Result<std::unique_ptr<Model>> (*load)(const json::object& config,
                                          const checkpoint::WeightSource& source,
                                          layers::LoadContext& context);

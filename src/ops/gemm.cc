@@ -8,12 +8,11 @@
 namespace wde::ops {
 namespace {
 
-// oneDNN's AVX-512 kernels reach 101-111 of 110 GFLOP/s in f32 and 203-218 of 225 in bf16 (Zen 4,
-// one core, weights packed) and give a row the same bits for every M, so they come first; its AVX2
-// kernels do not (onednn_gemm.cc), and there "tiled" is as fast or faster (docs/performance.md).
+// "tiled" first: within a few per cent of oneDNN on many rows, faster on few, and it fuses the
+// residual (docs/performance.md).
 constexpr GemmBackend kBackends[] = {
-    {"onednn", onednn_gemm_refusal, create_onednn_gemm},
     {"tiled", tiled_gemm_refusal, create_tiled_gemm},
+    {"onednn", onednn_gemm_refusal, create_onednn_gemm},
     {"reference", ref::reference_gemm_refusal, ref::create_reference_gemm},
 };
 
@@ -42,6 +41,14 @@ void check_weights(const GemmProblem& problem, const GemmWeights& weights) {
 }
 
 }  // namespace
+
+size_t packed_bytes(const GemmProblem& problem) {
+  const bool int8 = problem.weights == WeightFormat::kInt8;
+  const size_t vectors = (problem.bias ? 1u : 0u) + (int8 ? 1u : 0u);
+  return static_cast<size_t>(problem.n) *
+         (static_cast<size_t>(problem.k) * (int8 ? 1 : dtype_size_bytes(problem.dtype)) +
+          vectors * sizeof(float));
+}
 
 std::span<const GemmBackend> gemm_backends() { return kBackends; }
 

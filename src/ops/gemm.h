@@ -10,14 +10,23 @@
 
 namespace wde::ops {
 
+enum class WeightFormat {
+  kDType,  // the problem's dtype
+  kInt8,   // 8 bits, one scale an output; x is quantized row by row as it comes (ops/quantize.h)
+};
+
 struct GemmProblem {
-  DType dtype = DType::kF32;         // of x and of the packed weights: f32 or bf16
+  DType dtype = DType::kF32;         // of x, and of the packed weights unless they are int8
   DType output_dtype = DType::kF32;  // of y and the residual: f32 or bf16
   int64_t n = 0;                     // outputs
   int64_t k = 0;                     // inputs
+  WeightFormat weights = WeightFormat::kDType;
   bool bias = false;
   Activation activation = Activation::kNone;
 };
+
+// What the packed weights, the bias and the scales take, but for padding.
+size_t packed_bytes(const GemmProblem& problem);
 
 // Weights as the checkpoint has them, in host memory; read only while the Gemm is created.
 struct GemmWeights {

@@ -11,7 +11,7 @@ namespace {
 
 struct ActivationName {
   std::string_view name;
-  Activation activation;
+  Activation value;
 };
 
 // transformers' ACT2FN and torch.nn's class names; the first of each activation is the one we
@@ -32,7 +32,7 @@ constexpr ActivationName kActivations[] = {
 
 struct PoolingName {
   std::string_view name;
-  Pooling pooling;
+  Pooling value;
 };
 
 // sentence-transformers' spellings and the command line's.
@@ -55,35 +55,48 @@ std::string known_names(const Table& table) {
   return names;
 }
 
+// The first of each value's spellings.
+template <class Table>
+std::vector<std::string_view> first_names(const Table& table) {
+  std::vector<std::string_view> names;
+  for (size_t i = 0; i < std::size(table); ++i) {
+    if (i == 0 || table[i].value != table[i - 1].value) names.push_back(table[i].name);
+  }
+  return names;
+}
+
 }  // namespace
+
+std::vector<std::string_view> activation_names() { return first_names(kActivations); }
+std::vector<std::string_view> pooling_names() { return first_names(kPoolings); }
 
 Result<Activation> parse_activation(std::string_view name) {
   // A class of torch or transformers is known by the last part of its dotted path.
   const size_t dot = name.rfind('.');
   const std::string_view last = dot == std::string_view::npos ? name : name.substr(dot + 1);
   for (const ActivationName& row : kActivations) {
-    if (row.name == last) return row.activation;
+    if (row.name == last) return row.value;
   }
   return unsupported_error("activation \"{}\" (known: {})", name, known_names(kActivations));
 }
 
 std::string_view activation_name(Activation activation) {
   for (const ActivationName& row : kActivations) {
-    if (row.activation == activation) return row.name;
+    if (row.value == activation) return row.name;
   }
   return "?";
 }
 
 Result<Pooling> parse_pooling(std::string_view name) {
   for (const PoolingName& row : kPoolings) {
-    if (row.name == name) return row.pooling;
+    if (row.name == name) return row.value;
   }
   return invalid_argument_error("unknown pooling \"{}\" (known: {})", name, known_names(kPoolings));
 }
 
 std::string_view pooling_name(Pooling pooling) {
   for (const PoolingName& row : kPoolings) {
-    if (row.pooling == pooling) return row.name;
+    if (row.value == pooling) return row.name;
   }
   return "?";
 }

@@ -9,6 +9,7 @@
 namespace wde::ops {
 
 struct OpTable;
+class Profile;
 
 // Made by the runner for one forward pass of one batch (or CPU shard); lives on the device thread.
 struct OpContext {
@@ -20,6 +21,8 @@ struct OpContext {
   ThreadPool* pool = nullptr;
   // A dry run that only measures workspace: allocate as in earnest, compute nothing.
   bool measuring = false;
+  // Where every op notes its time and work; null for no profile.
+  Profile* profile = nullptr;
 };
 
 }  // namespace wde::ops

@@ -1,8 +1,11 @@
 #include "ops/ops.h"
 
+#include <fmt/format.h>
+
 #include "base/status.h"
 #include "ops/gemm.h"
 #include "ops/parallel.h"
+#include "ops/profile.h"
 
 namespace wde::ops {
 namespace {
@@ -26,6 +29,33 @@ void check_table(const TensorView& table, int64_t columns) {
   WDE_CHECK(is_float(table.dtype) && table.shape.rank() == 2 && table.shape[1] == columns);
 }
 
+double bytes_of(const TensorView& view) {
+  return view.data == nullptr ? 0.0
+                              : static_cast<double>(view.shape.elements()) *
+                                    static_cast<double>(dtype_size_bytes(view.dtype));
+}
+
+// Ops whose arithmetic is nothing beside their memory traffic.
+auto traffic(std::string_view op, double bytes) {
+  return [op, bytes] { return std::pair(std::string(op), OpWork{.flops = 0, .bytes = bytes}); };
+}
+
+auto product(const Gemm& gemm, const GemmArgs& args) {
+  return [&] {
+    const GemmProblem& problem = gemm.problem();
+    std::string op = fmt::format("linear {}x{}", problem.n, problem.k);
+    if (problem.activation != Activation::kNone) {
+      op += fmt::format(" {}", activation_name(problem.activation));
+    }
+    const double weights = static_cast<double>(problem.n * problem.k);
+    const DType packed = problem.weights == WeightFormat::kInt8 ? DType::kI8 : problem.dtype;
+    return std::pair(std::move(op),
+                     OpWork{.flops = 2.0 * static_cast<double>(args.x.rows()) * weights,
+                            .bytes = bytes_of(args.x) + bytes_of(args.y) + bytes_of(args.residual) +
+                                     weights * static_cast<double>(dtype_size_bytes(packed))});
+  };
+}
+
 }  // namespace
 
 void embedding_sum(OpContext& context, const EmbeddingSumArgs& args) {
@@ -43,7 +73,9 @@ void embedding_sum(OpContext& context, const EmbeddingSumArgs& args) {
     WDE_CHECK(is_vector(args.type_ids, DType::kI32, tokens));
     check_table(args.type_table, columns);
   }
-  if (!context.measuring && tokens > 0) context.ops.embedding_sum(context, args);
+  if (context.measuring || tokens == 0) return;
+  const ProfileScope scope(context, traffic("embedding_sum", 4 * bytes_of(args.out)));
+  context.ops.embedding_sum(context, args);
 }
 
 void layer_norm(OpContext& context, const LayerNormArgs& args) {
@@ -56,7 +88,11 @@ void layer_norm(OpContext& context, const LayerNormArgs& args) {
   WDE_CHECK(is_vector(args.weight, DType::kF32, columns));
   WDE_CHECK(is_vector_or_null(args.bias, DType::kF32, columns));
   WDE_CHECK(args.out.shape == args.x.shape && args.out.dtype == args.x.dtype);
-  if (!context.measuring && args.x.rows() > 0) context.ops.layer_norm(context, args);
+  if (context.measuring || args.x.rows() == 0) return;
+  const ProfileScope scope(
+      context,
+      traffic("layer_norm", bytes_of(args.x) + bytes_of(args.residual) + bytes_of(args.out)));
+  context.ops.layer_norm(context, args);
 }
 
 void pooling(OpContext& context, const PoolingArgs& args) {
@@ -66,13 +102,17 @@ void pooling(OpContext& context, const PoolingArgs& args) {
   WDE_CHECK(args.out.shape[1] == args.hidden.shape[1]);
   WDE_CHECK(is_vector(args.cu_seqlens, DType::kI32, sequences + 1));
   WDE_CHECK(is_vector_or_null(args.skip, DType::kI32, sequences));
-  if (!context.measuring && sequences > 0) context.ops.pooling(context, args);
+  if (context.measuring || sequences == 0) return;
+  const ProfileScope scope(context, traffic("pooling", bytes_of(args.hidden) + bytes_of(args.out)));
+  context.ops.pooling(context, args);
 }
 
 void l2_normalize(OpContext& context, const L2NormalizeArgs& args) {
   WDE_CHECK(args.x.shape.rank() == 2 && args.x.dtype == DType::kF32);
   WDE_CHECK(args.out.shape == args.x.shape && args.out.dtype == DType::kF32);
-  if (!context.measuring && args.x.rows() > 0) context.ops.l2_normalize(context, args);
+  if (context.measuring || args.x.rows() == 0) return;
+  const ProfileScope scope(context, traffic("l2_normalize", bytes_of(args.x) + bytes_of(args.out)));
+  context.ops.l2_normalize(context, args);
 }
 
 void convert(OpContext& context, const ConvertArgs& args) {
@@ -80,7 +120,9 @@ void convert(OpContext& context, const ConvertArgs& args) {
   for (const TensorView* view : {&args.x, &args.out}) {
     WDE_CHECK(is_float(view->dtype) || view->dtype == DType::kF16);
   }
-  if (!context.measuring && args.x.rows() > 0) context.ops.convert(context, args);
+  if (context.measuring || args.x.rows() == 0) return;
+  const ProfileScope scope(context, traffic("convert", bytes_of(args.x) + bytes_of(args.out)));
+  context.ops.convert(context, args);
 }
 
 void gemm(OpContext& context, const Gemm& gemm, const GemmArgs& args) {
@@ -97,7 +139,9 @@ void gemm(OpContext& context, const Gemm& gemm, const GemmArgs& args) {
   const size_t bytes = gemm.workspace_bytes(rows, thread_count(context.pool));
   const TensorView workspace =
       context.arena.allocate(DType::kU8, Shape({static_cast<int64_t>(bytes)}));
-  if (!context.measuring && rows > 0) gemm.run(context, args, workspace.data);
+  if (context.measuring || rows == 0) return;
+  const ProfileScope scope(context, product(gemm, args));
+  gemm.run(context, args, workspace.data);
 }
 
 }  // namespace wde::ops

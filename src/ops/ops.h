@@ -16,7 +16,7 @@
 namespace wde::ops {
 
 // out[t] = word[ids[t]] + position[positions[t]] + type[type_ids[t]], summed in f32.
-// The ids are inside the tables: the model-input builder checks them.
+// The ids are inside the tables: the request processor checks them.
 struct EmbeddingSumArgs {
   TensorView ids;             // i32 [T]
   TensorView positions;       // i32 [T]
@@ -52,6 +52,9 @@ enum class Pooling { kMean, kCls, kMax, kLast, kMeanSqrtLen, kWeightedMean };
 // kInvalidArgument.
 Result<Pooling> parse_pooling(std::string_view name);
 std::string_view pooling_name(Pooling pooling);
+// Every one there is, by the name we print.
+std::vector<std::string_view> activation_names();
+std::vector<std::string_view> pooling_names();
 
 // One row per sequence, in f32, over its tokens [cu_seqlens[b] + skip[b], cu_seqlens[b + 1]).
 // Sums run in token order. A sequence always has at least one pooled token.
@@ -88,6 +91,7 @@ class Gemm;
 struct OpTable {
   std::string_view name;         // "avx512", "avx2", "portable", "reference", …
   std::string_view device_kind;  // which Device::kind() it works on
+  bool native_bf16 = false;      // products of bf16 cost less than those of f32
   void (*embedding_sum)(OpContext&, const EmbeddingSumArgs&);
   void (*layer_norm)(OpContext&, const LayerNormArgs&);
   void (*pooling)(OpContext&, const PoolingArgs&);

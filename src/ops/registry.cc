@@ -1,5 +1,9 @@
 #include "ops/registry.h"
 
+#if defined(__aarch64__)
+#include <sys/auxv.h>  // HWCAP_ as well
+#endif
+
 #include "base/status.h"
 #include "ops/cpu/op_tables.h"
 #include "ops/ref/op_tables.h"
@@ -10,22 +14,61 @@ namespace {
 std::string no_refusal() { return {}; }
 
 #if defined(__x86_64__)
+// What must be asked for by a literal.
+#define WDE_CPU_HAS(feature) (__builtin_cpu_init(), __builtin_cpu_supports(feature) != 0)
+
+std::string avx2_refusal() {
+  const bool supported =
+      WDE_CPU_HAS("avx2") && WDE_CPU_HAS("fma") && WDE_CPU_HAS("bmi2") && WDE_CPU_HAS("f16c");
+  return supported ? "" : "the CPU lacks AVX2, FMA, BMI2 or F16C";
+}
+
 std::string avx512_refusal() {
-  __builtin_cpu_init();
-  const bool supported = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  const bool supported = WDE_CPU_HAS("avx512f") && WDE_CPU_HAS("avx512bw") &&
+                         WDE_CPU_HAS("avx512dq") && WDE_CPU_HAS("avx512vl");
   return supported ? "" : "the CPU lacks AVX-512 F/BW/DQ/VL";
 }
 
-std::string avx2_refusal() {
-  __builtin_cpu_init();
-  const bool supported = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                         __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("f16c");
-  return supported ? "" : "the CPU lacks AVX2, FMA, BMI2 or F16C";
+std::string avx512_vnni_refusal() {
+  if (std::string refusal = avx512_refusal(); !refusal.empty()) return refusal;
+  return WDE_CPU_HAS("avx512vnni") ? "" : "the CPU lacks AVX-512 VNNI";
+}
+
+// The kernels are compiled for what Highway calls AVX3_DL, which every CPU with BF16 has but for
+// Cooper Lake.
+std::string avx512_bf16_refusal() {
+  if (std::string refusal = avx512_vnni_refusal(); !refusal.empty()) return refusal;
+  const bool supported = WDE_CPU_HAS("avx512bf16") && WDE_CPU_HAS("avx512vbmi") &&
+                         WDE_CPU_HAS("avx512vbmi2") && WDE_CPU_HAS("avx512bitalg") &&
+                         WDE_CPU_HAS("avx512vpopcntdq") && WDE_CPU_HAS("vpclmulqdq");
+  return supported ? ""
+                   : "the CPU lacks AVX-512 BF16, VBMI, VBMI2, BITALG, VPOPCNTDQ or VPCLMULQDQ";
 }
 #else
-std::string avx512_refusal() { return "not an x86-64 CPU"; }
 std::string avx2_refusal() { return "not an x86-64 CPU"; }
+std::string avx512_refusal() { return "not an x86-64 CPU"; }
+std::string avx512_vnni_refusal() { return "not an x86-64 CPU"; }
+std::string avx512_bf16_refusal() { return "not an x86-64 CPU"; }
+#endif
+
+#if defined(__aarch64__)
+// Every ARM64 CPU has NEON.
+std::string neon_refusal() { return {}; }
+
+std::string neon_dot_refusal() {
+  const bool supported = (::getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+  return supported ? "" : "the CPU lacks the dot product of 8-bit integers (DotProd)";
+}
+
+std::string neon_bf16_refusal() {
+  if (std::string refusal = neon_dot_refusal(); !refusal.empty()) return refusal;
+  const bool supported = (::getauxval(AT_HWCAP2) & HWCAP2_BF16) != 0;
+  return supported ? "" : "the CPU lacks BF16";
+}
+#else
+std::string neon_refusal() { return "not an ARM64 CPU"; }
+std::string neon_dot_refusal() { return "not an ARM64 CPU"; }
+std::string neon_bf16_refusal() { return "not an ARM64 CPU"; }
 #endif
 
 // Reached only after the refusal was empty, so the table is there.
@@ -35,13 +78,23 @@ const OpTable& table_of() {
   WDE_CHECK(table != nullptr);
   return *table;
 }
+constexpr char kAvx512Bf16[] = "avx512_bf16";
+constexpr char kAvx512Vnni[] = "avx512_vnni";
 constexpr char kAvx512[] = "avx512";
 constexpr char kAvx2[] = "avx2";
+constexpr char kNeonBf16[] = "neon_bf16";
+constexpr char kNeonDot[] = "neon_dot";
+constexpr char kNeon[] = "neon";
 constexpr char kPortable[] = "portable";
 
 constexpr OpTableEntry kEntries[] = {
+    {kAvx512Bf16, "cpu", avx512_bf16_refusal, table_of<kAvx512Bf16>},
+    {kAvx512Vnni, "cpu", avx512_vnni_refusal, table_of<kAvx512Vnni>},
     {kAvx512, "cpu", avx512_refusal, table_of<kAvx512>},
     {kAvx2, "cpu", avx2_refusal, table_of<kAvx2>},
+    {kNeonBf16, "cpu", neon_bf16_refusal, table_of<kNeonBf16>},
+    {kNeonDot, "cpu", neon_dot_refusal, table_of<kNeonDot>},
+    {kNeon, "cpu", neon_refusal, table_of<kNeon>},
     {kPortable, "cpu", no_refusal, table_of<kPortable>},
     {"reference", "cpu", no_refusal, ref::cpu_table},
     {"reference", "emulated", no_refusal, ref::emulated_table},

@@ -17,7 +17,8 @@ struct OpTableEntry {
   std::string (*refusal)();
   const OpTable& (*table)();
 };
-// cpu: avx512, avx2, portable, reference; emulated: reference.
+// cpu: avx512_bf16, avx512_vnni, avx512, avx2, neon_bf16, neon_dot, neon, portable, reference;
+// emulated: reference.
 std::span<const OpTableEntry> op_tables();
 
 // The best table for a device kind on this machine, or the one named by `forced_isa` (may be

@@ -22,6 +22,9 @@ Status InputProcessor::check(const Request& request) const {
       ids != nullptr && ids->empty()) {
     return empty_input_error("the list of token ids is empty");
   }
+  if (request.prompt_name && std::holds_alternative<std::vector<int32_t>>(request.input)) {
+    return invalid_argument_error("\"prompt_name\" goes with texts, not with token ids");
+  }
   if (request.dimensions && request.task != Task::kEmbed) {
     return invalid_argument_error("\"dimensions\" goes with the task \"embed\" only");
   }

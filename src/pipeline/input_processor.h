@@ -12,8 +12,8 @@ class InputProcessor {
  public:
   InputProcessor(OutputPolicy output, PromptPolicy prompts);
 
-  // Errors: kUnsupported (task), kInvalidArgument (dimensions, prompt name: the known ones are
-  // listed), kEmptyInput (an empty list of token ids).
+  // Errors: kUnsupported (task), kInvalidArgument (dimensions; a prompt name, of which the known
+  // ones are listed, or one beside token ids), kEmptyInput (an empty list of token ids).
   Status check(const Request& request) const;
   // How the answer of a checked request is made.
   schema::OutputSpec output_spec(const Request& request) const;

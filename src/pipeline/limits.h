@@ -12,8 +12,9 @@
 namespace wde::pipeline {
 
 struct TextLimits {
-  int max_length = 0;  // tokens of an input, special ones included
-  int vocab_size = 0;  // rows of the model's embedding table
+  int max_length = 0;       // tokens of an input, special ones included
+  int vocab_size = 0;       // rows of the model's embedding table
+  int type_vocab_size = 0;  // token types it knows; 0: it has none, and types are ignored
   OverLong over_long = OverLong::kTruncate;
   TruncationSide truncation_side = TruncationSide::kRight;
 };

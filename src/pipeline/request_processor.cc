@@ -12,11 +12,12 @@ tokenizer::Side to_side(TruncationSide side) {
   return side == TruncationSide::kLeft ? tokenizer::Side::kLeft : tokenizer::Side::kRight;
 }
 
-// What one encode() of an input found, whatever kind of input it was.
-struct Encoded {
-  tokenizer::Encoding encoding;
-  size_t characters = 0;
-};
+size_t count_characters(const Input& input) {
+  if (const auto* text = std::get_if<std::string>(&input)) return count_code_points(*text);
+  if (const auto* pair = std::get_if<TextPair>(&input))
+    return count_code_points(pair->first) + count_code_points(pair->second);
+  return 0;
+}
 
 }  // namespace
 
@@ -40,46 +41,60 @@ Result<int> RequestProcessor::prompt_tokens(const std::string& prompt) const {
   return count;
 }
 
-Status RequestProcessor::process(const Request& request, schema::SchedulableRequest* out) const {
-  tokenizer::EncodeOptions options;
-  options.max_length = limits_.max_length;
-  options.truncation_side = to_side(request.truncation_side.value_or(limits_.truncation_side));
-  const std::string& prompt = prompt_of(request);
+Result<tokenizer::Encoding> RequestProcessor::encode(
+    const Input& input, const std::string& prompt, const tokenizer::EncodeOptions& options) const {
+  if (const auto* ids = std::get_if<std::vector<int32_t>>(&input))
+    return tokenizer_->encode_ids(*ids, options);
+  if (const auto* pair = std::get_if<TextPair>(&input))
+    return tokenizer_->encode(prompt + pair->first, pair->second, options);
+  const auto& text = std::get<std::string>(input);
+  if (prompt.empty()) return tokenizer_->encode(text, std::nullopt, options);
+  return tokenizer_->encode(prompt + text, std::nullopt, options);
+}
 
-  Encoded encoded;
-  if (const auto* text = std::get_if<std::string>(&request.input)) {
-    const std::string prompted = prompt.empty() ? std::string() : prompt + *text;
-    WDE_ASSIGN_OR_RETURN(encoded.encoding, tokenizer_->encode(prompt.empty() ? *text : prompted,
-                                                              std::nullopt, options));
-    encoded.characters = count_code_points(*text);
-  } else if (const auto* pair = std::get_if<TextPair>(&request.input)) {
-    const std::string prompted = prompt + pair->first;
-    WDE_ASSIGN_OR_RETURN(encoded.encoding, tokenizer_->encode(prompted, pair->second, options));
-    encoded.characters = count_code_points(pair->first) + count_code_points(pair->second);
-  } else {
-    const auto& ids = std::get<std::vector<int32_t>>(request.input);
-    WDE_ASSIGN_OR_RETURN(encoded.encoding, tokenizer_->encode_ids(ids, options));
-  }
-  if (encoded.encoding.truncated &&
-      request.over_long.value_or(limits_.over_long) == OverLong::kError) {
-    return invalid_argument_error(
-        "the input is longer than the model's limit of {} tokens, and truncation is off",
-        limits_.max_length);
-  }
-  if (encoded.encoding.ids.empty()) {
+Status RequestProcessor::check_tokens(const tokenizer::Encoding& encoding) const {
+  if (encoding.ids.empty())
     return invalid_argument_error("the input has no tokens, and the tokenizer adds none");
-  }
-  for (const int32_t id : encoded.encoding.ids) {
+  for (const int32_t id : encoding.ids) {
     if (id < 0 || id >= limits_.vocab_size) {
       return invalid_argument_error("token id {} is outside the model's embedding table of {} rows",
                                     id, limits_.vocab_size);
     }
   }
-  out->ids = std::move(encoded.encoding.ids);
-  out->type_ids = std::move(encoded.encoding.type_ids);
-  out->characters = static_cast<int>(encoded.characters);
-  out->truncated = encoded.encoding.truncated;
-  if (!prompts_.pool_prompt && !prompt.empty()) {
+  if (limits_.type_vocab_size == 0) return {};
+  for (const int32_t type : encoding.type_ids) {
+    if (type >= limits_.type_vocab_size) {
+      return invalid_argument_error("token type {} of the input: the model knows {} only", type,
+                                    limits_.type_vocab_size);
+    }
+  }
+  return {};
+}
+
+Status RequestProcessor::process(const Request& request, schema::SchedulableRequest* out) const {
+  tokenizer::EncodeOptions options;
+  options.max_length = limits_.max_length;
+  // A client's own ids are taken as they are, as /tokenize gave them: special ones included.
+  options.add_special_tokens = !std::holds_alternative<std::vector<int32_t>>(request.input);
+  options.truncation_side = to_side(request.truncation_side.value_or(limits_.truncation_side));
+  const std::string& prompt = prompt_of(request);
+  WDE_ASSIGN_OR_RETURN(tokenizer::Encoding encoding, encode(request.input, prompt, options));
+  if (encoding.truncated && request.over_long.value_or(limits_.over_long) == OverLong::kError) {
+    options.max_length = 0;
+    WDE_ASSIGN_OR_RETURN(encoding, encode(request.input, prompt, options));
+    return invalid_argument_error(
+        "the input has {} tokens, more than the limit of {}, and truncation is off",
+        encoding.ids.size(), limits_.max_length);
+  }
+  WDE_RETURN_IF_ERROR(check_tokens(encoding));
+  out->ids = std::move(encoding.ids);
+  out->type_ids = std::move(encoding.type_ids);
+  out->characters = static_cast<int>(count_characters(request.input));
+  out->truncated = encoding.truncated;
+  // No prompt stands before token ids.
+  const bool has_prompt =
+      !prompt.empty() && !std::holds_alternative<std::vector<int32_t>>(request.input);
+  if (has_prompt && !prompts_.pool_prompt) {
     WDE_ASSIGN_OR_RETURN(const int skip, prompt_tokens(prompt));
     out->pooling_skip = std::min(skip, out->tokens() - 1);
   }

@@ -74,7 +74,7 @@ class HostKernel {
  public:
   virtual ~HostKernel() = default;
   virtual std::string_view name() const = 0;
-  // The pointers inside the kernel's own copy of its arguments. Called once, before run().
+  // The pointers inside the kernel's own copy of its arguments. Called at most once, before run().
   virtual std::vector<DeviceRange> ranges() = 0;
   virtual void run() = 0;
 };

@@ -37,7 +37,7 @@ struct EmulatedFault {
 struct EmulatedFaults {
   std::optional<EmulatedFault> copy;    // fails with kDeviceError
   std::optional<EmulatedFault> launch;  // fails with kDeviceError
-  size_t drop_wait = 0;                 // the nth (from 1) wait for an event is ignored; 0: none
+  size_t drop_wait = 0;  // the nth (from 1) wait for an event orders nothing; 0: none
 };
 
 struct EmulatedOptions {

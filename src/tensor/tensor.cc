@@ -60,9 +60,4 @@ TensorView TensorView::slice_columns(int64_t begin, int64_t count) const {
   return view;
 }
 
-TensorView TensorView::reshaped(const Shape& new_shape) const {
-  WDE_CHECK(is_contiguous() && new_shape.elements() == shape.elements());
-  return contiguous(data, dtype, new_shape);
-}
-
 }  // namespace wde

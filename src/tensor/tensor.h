@@ -54,8 +54,6 @@ struct TensorView {
   TensorView slice_rows(int64_t begin, int64_t count) const;
   // Columns [begin, begin + count) of a rank-2 view.
   TensorView slice_columns(int64_t begin, int64_t count) const;
-  // The same contiguous elements under another shape.
-  TensorView reshaped(const Shape& new_shape) const;
 
   template <class T>
   T* as() const {

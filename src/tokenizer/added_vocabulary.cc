@@ -96,7 +96,21 @@ AddedTokenMatcher::AddedTokenMatcher(std::vector<const AddedToken*> tokens)
   std::stable_sort(tokens_.begin(), tokens_.end(), less);
   tokens_.erase(std::unique(tokens_.begin(), tokens_.end(), equal), tokens_.end());
   for (const AddedToken* token : tokens_) ++first_[static_cast<uint8_t>(token->pattern[0]) + 1u];
-  for (size_t byte = 0; byte < 256; ++byte) first_[byte + 1] += first_[byte];
+  for (size_t byte = 0; byte < 256; ++byte) {
+    if (first_[byte + 1] != 0) first_bytes_ += static_cast<char>(byte);
+    first_[byte + 1] += first_[byte];
+  }
+}
+
+bool AddedTokenMatcher::may_be_in(std::string_view text) const {
+  // Most vocabularies have one or two: "[" of [CLS], "<" of <s>.
+  constexpr size_t kFew = 4;
+  if (first_bytes_.size() > kFew) {
+    return std::any_of(text.begin(), text.end(),
+                       [this](char byte) { return may_begin_with(byte); });
+  }
+  return std::any_of(first_bytes_.begin(), first_bytes_.end(),
+                     [&](char byte) { return text.find(byte) != std::string_view::npos; });
 }
 
 const AddedToken* AddedTokenMatcher::longest_at(std::string_view text) const {
@@ -127,9 +141,7 @@ void AddedTokenMatcher::split(std::string_view text, Range within,
   uint32_t done = within.begin;   // where the last segment ended
   uint32_t taken = within.begin;  // where the furthest segment ended
   for (uint32_t at = within.begin; !empty() && at != within.end;) {
-    const auto byte = static_cast<uint8_t>(text[at]);
-    const AddedToken* token =
-        first_[byte] == first_[byte + 1u] ? nullptr : longest_at(text.substr(at));
+    const AddedToken* token = may_begin_with(text[at]) ? longest_at(text.substr(at)) : nullptr;
     if (token == nullptr) {
       ++at;
       continue;

@@ -37,11 +37,18 @@ struct Segment {
 // Leftmost-longest search for a set of patterns, narrowing a sorted list byte by byte.
 class AddedTokenMatcher {
  public:
-  AddedTokenMatcher() = default;
+  AddedTokenMatcher() : AddedTokenMatcher(std::vector<const AddedToken*>()) {}
   // The tokens must outlive the matcher. Of equal patterns the first wins.
   explicit AddedTokenMatcher(std::vector<const AddedToken*> tokens);
 
   bool empty() const { return tokens_.empty(); }
+  // Whether a pattern begins with `byte`.
+  bool may_begin_with(char byte) const {
+    const auto index = static_cast<uint8_t>(byte);
+    return first_[index] != first_[index + 1u];
+  }
+  // Whether a pattern may begin within `text`; false is certain.
+  bool may_be_in(std::string_view text) const;
   // Appends the segments of text[within], empty ones left out, in order. Where a token with rstrip
   // has taken white space that itself is an added token, segments overlap, as the `tokenizers`
   // package has it.
@@ -52,6 +59,7 @@ class AddedTokenMatcher {
 
   std::vector<const AddedToken*> tokens_;  // sorted by pattern
   std::vector<uint32_t> first_;            // [first_[b], first_[b + 1]) begin with byte b
+  std::string first_bytes_;                // all b with which a pattern begins
 };
 
 class AddedVocabulary {

@@ -2,8 +2,6 @@
 // text. What becomes of a code point does not depend on its neighbours, so the basic plane's
 // answers are tabled at load; the one exception, marks that survive and may change places, goes
 // step by step.
-#include <vector>
-
 #include "tokenizer/registry.h"
 
 namespace wde::tokenizer {
@@ -29,8 +27,8 @@ bool is_chinese(char32_t c) {
 
 class BertNormalizer final : public Normalizer {
  public:
-  explicit BertNormalizer(const BertOptions& options) : options_(options), single_(kTableSize) {
-    for (char32_t c = 0; c < kTableSize; ++c) single_[c] = tabulate(c);
+  explicit BertNormalizer(const BertOptions& options) : options_(options) {
+    for (char32_t c = 0; c < CodePointMap::kSize; ++c) map_.set(c, tabulate(c));
   }
 
   void normalize(NormalizedText& text) const override {
@@ -38,12 +36,10 @@ class BertNormalizer final : public Normalizer {
     if (!done) step_by_step(text);
   }
   double growth() const override { return 6; }  // U+1D160 decomposes 4 bytes into 12; CJK 3 into 5
+  // Marks change places among themselves only, never across white space.
+  const CodePointMap* code_points() const override { return &map_; }
 
  private:
-  static constexpr char32_t kTableSize = 0x10000;
-  static constexpr uint32_t kDropped = 0xFFFFFFFF;
-  static constexpr uint32_t kSeveral = 0xFFFFFFFE;   // more than one code point
-  static constexpr uint32_t kReorders = 0xFFFFFFFD;  // a mark that stays: its neighbours matter
   static constexpr int kMaxOutput = 2 * unicode::kMaxDecomposition + 2;
 
   // clean_text and handle_chinese_chars.
@@ -91,12 +87,18 @@ class BertNormalizer final : public Normalizer {
   }
 
   uint32_t tabulate(char32_t c) const {
-    // Most of the plane, told without the work: Chinese gets spaces, Hangul syllables fall apart.
-    if (options_.handle_chinese_chars && is_chinese(c)) return kSeveral;
-    if (options_.strip_accents && c >= 0xAC00 && c <= 0xD7A3) return kSeveral;
+    // Most of the plane, told without the work: ideographs just get spaces, Hangul syllables fall
+    // apart.
+    const bool ideograph = (c >= 0x3400 && c <= 0x4DBF) || (c >= 0x4E00 && c <= 0x9FFF);
+    if (options_.handle_chinese_chars && ideograph) return CodePointMap::kSpaced + c;
+    if (options_.strip_accents && c >= 0xAC00 && c <= 0xD7A3) return CodePointMap::kSeveral;
     char32_t out[kMaxOutput];
     const int count = map(c, out);
-    return count < 0 ? kReorders : count == 0 ? kDropped : count == 1 ? out[0] : kSeveral;
+    if (count < 0) return CodePointMap::kNeighbours;
+    if (count == 0) return CodePointMap::kDropped;
+    if (count == 1) return out[0];
+    const bool spaced = count == 3 && out[0] == ' ' && out[2] == ' ';
+    return spaced ? CodePointMap::kSpaced + out[1] : CodePointMap::kSeveral;
   }
 
   // Appends what becomes of `c`; false where map() needs the neighbours.
@@ -119,13 +121,13 @@ class BertNormalizer final : public Normalizer {
     for (const char* at = begin; at != end;) {
       const Offset origin = kTracked ? text.alignment[static_cast<size_t>(at - begin)] : Offset{};
       const char32_t c = unicode::next(at);
-      const uint32_t single = c < kTableSize ? single_[c] : tabulate(c);
-      if (single < 0x80) {
-        result.text.push_back(static_cast<char>(single));
+      const uint32_t entry = c < CodePointMap::kSize ? map_.of(c) : tabulate(c);
+      if (entry < 0x80) {
+        result.text.push_back(static_cast<char>(entry));
         if (kTracked) result.alignment.push_back(origin);
-      } else if (single < kReorders) {
-        result.append(single, origin);
-      } else if (single != kDropped && !append_several(c, origin, result)) {
+      } else if (entry < CodePointMap::kSpaced) {
+        result.append(entry, origin);
+      } else if (entry != CodePointMap::kDropped && !append_several(c, origin, result)) {
         return false;
       }
     }
@@ -140,7 +142,7 @@ class BertNormalizer final : public Normalizer {
   }
 
   BertOptions options_;
-  std::vector<uint32_t> single_;  // one for every code point of the basic plane
+  CodePointMap map_;
 };
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tokenizer/code_point_map.h"
 #include "tokenizer/normalized_text.h"
 
 namespace wde::tokenizer {
@@ -33,6 +34,9 @@ class Normalizer {
   // The largest factor by which normalize() can lengthen a text in bytes; an upper bound, at
   // least 1.
   virtual double growth() const = 0;
+  // What becomes of each code point, for a normalizer under which the pieces of a text that is cut
+  // before or behind ASCII white space become what they become within it; null for any other.
+  virtual const CodePointMap* code_points() const { return nullptr; }
 };
 
 class PreTokenizer {
@@ -40,6 +44,9 @@ class PreTokenizer {
   virtual ~PreTokenizer() = default;
   // Appends the words of text[within], none of them empty, in order.
   virtual void split(std::string_view text, Range within, std::vector<Range>& words) const = 0;
+  // For a pre-tokenizer that drops white space, makes a word of every code point of some classes
+  // (bits of unicode::CharClass) and joins all others: those classes; nothing for any other.
+  virtual std::optional<uint8_t> alone() const { return std::nullopt; }
 };
 
 class Model {
@@ -47,6 +54,12 @@ class Model {
   virtual ~Model() = default;
   // Appends the tokens of text[word], at least one; `word` must not be empty.
   virtual void tokenize(std::string_view text, Range word, std::vector<Token>& tokens) const = 0;
+  // Appends the ids that tokenize() gives `word`, which must not be empty.
+  virtual void append_ids(std::string_view word, std::vector<int32_t>& ids) const {
+    std::vector<Token> tokens;
+    tokenize(word, {0, static_cast<uint32_t>(word.size())}, tokens);
+    for (const Token& token : tokens) ids.push_back(token.id);
+  }
   virtual std::optional<int32_t> token_to_id(std::string_view token) const = 0;
   // Empty for an id that no token has. Points into the model.
   virtual std::string_view id_to_token(int32_t id) const = 0;

@@ -13,9 +13,12 @@ using Kind = TemplatePiece::Kind;
 constexpr size_t kUnlimited = std::numeric_limits<size_t>::max();
 // Positions in a normalized text are 32 bits wide.
 constexpr double kMaxNormalizedBytes = 2147483647.0;
+// Enough room for the ids of most texts in Latin letters; others grow it once or twice.
+constexpr size_t kBytesPerReservedId = 4;
 
-// Keeps `count` tokens, at the end where `side` is the left.
-void truncate(std::vector<Token>& tokens, size_t count, Side side) {
+// Keeps `count` elements, at the end where `side` is the left.
+template <class Element>
+void truncate(std::vector<Element>& tokens, size_t count, Side side) {
   if (tokens.size() <= count) return;
   const auto excess = static_cast<ptrdiff_t>(tokens.size() - count);
   if (side == Side::kRight)
@@ -67,11 +70,13 @@ Result<Encoding> Pipeline::encode(std::string_view text, std::optional<std::stri
     WDE_ASSIGN_OR_RETURN(second, tokenize(*pair, limit, options));
   }
   const auto [keep_first, keep_second] =
-      longest_first(first.tokens.size(), second.tokens.size(), limit.tokens);
+      longest_first(first.ids.size(), second.ids.size(), limit.tokens);
   first.truncated |=
-      first.tokens.size() > keep_first || second.truncated || second.tokens.size() > keep_second;
-  truncate(first.tokens, keep_first, options.truncation_side);
-  truncate(second.tokens, keep_second, options.truncation_side);
+      first.ids.size() > keep_first || second.truncated || second.ids.size() > keep_second;
+  for (auto [sequence, keep] : {std::pair(&first, keep_first), std::pair(&second, keep_second)}) {
+    truncate(sequence->ids, keep, options.truncation_side);
+    truncate(sequence->tokens, keep, options.truncation_side);
+  }
   return assemble(first, pair ? &second : nullptr, options);
 }
 
@@ -79,13 +84,10 @@ Result<Encoding> Pipeline::encode_ids(std::span<const int32_t> ids,
                                       const EncodeOptions& options) const {
   WDE_ASSIGN_OR_RETURN(const Limits limit, limits(false, options));
   Sequence sequence;
-  sequence.tokens.reserve(ids.size());
-  for (const int32_t id : ids) {
-    WDE_RETURN_IF_ERROR(check_id(id));
-    sequence.tokens.push_back({id, {}});
-  }
+  for (const int32_t id : ids) WDE_RETURN_IF_ERROR(check_id(id));
+  sequence.ids.assign(ids.begin(), ids.end());
   sequence.truncated = ids.size() > limit.tokens;
-  truncate(sequence.tokens, limit.tokens, options.truncation_side);
+  truncate(sequence.ids, limit.tokens, options.truncation_side);
   return assemble(sequence, nullptr, options);
 }
 
@@ -116,10 +118,37 @@ Result<Pipeline::Sequence> Pipeline::tokenize(std::string_view text, const Limit
     text = replaced;
   }
   Sequence sequence;
+  if (!options.offsets && scanner_ != nullptr && scan(text, limits, options, sequence.ids))
+    return sequence;
+  run_parts(text, limits, options, sequence);
+  return sequence;
+}
+
+bool Pipeline::scan(std::string_view text, const Limits& limits, const EncodeOptions& options,
+                    std::vector<int32_t>& ids) const {
+  // From the left nothing is known of a text's end. One id beyond the limit says "truncated".
+  const size_t enough = options.truncation_side == Side::kRight ? limits.words : kUnlimited;
+  ids.reserve(std::min(text.size() / kBytesPerReservedId, enough) + 1);
+  if (!added_.raw().may_be_in(text)) return scanner_->scan(text, enough, ids);
+  std::vector<Segment> segments;
+  added_.raw().split(text, {0, static_cast<uint32_t>(text.size())}, segments);
+  for (const auto& [range, token] : segments) {
+    if (ids.size() > enough) break;
+    if (token != nullptr)
+      ids.push_back(token->id);
+    else if (!scanner_->scan(text.substr(range.begin, range.end - range.begin), enough, ids))
+      return false;
+  }
+  return true;
+}
+
+void Pipeline::run_parts(std::string_view text, const Limits& limits, const EncodeOptions& options,
+                         Sequence& sequence) const {
   std::vector<Word> words;
   sequence.text = normalize(text, options, words);
   tokenize_words(words, limits, options.truncation_side, sequence);
-  return sequence;
+  sequence.ids.clear();
+  for (const Token& token : sequence.tokens) sequence.ids.push_back(token.id);
 }
 
 NormalizedText Pipeline::normalize(std::string_view text, const EncodeOptions& options,
@@ -202,8 +231,7 @@ void Pipeline::tokenize_words(const std::vector<Word>& words, const Limits& limi
 Encoding Pipeline::assemble(const Sequence& text, const Sequence* pair,
                             const EncodeOptions& options) const {
   const Template& layout = parts_.post_processor->layout(pair != nullptr);
-  const size_t count =
-      text.tokens.size() + (pair != nullptr ? pair->tokens.size() : 0) + layout.size();
+  const size_t count = text.ids.size() + (pair != nullptr ? pair->ids.size() : 0) + layout.size();
   Encoding result;
   result.truncated = text.truncated;
   result.ids.reserve(count);
@@ -227,8 +255,8 @@ Encoding Pipeline::assemble(const Sequence& text, const Sequence* pair,
 
 void Pipeline::append_sequence(const Sequence& from, const TemplatePiece& piece,
                                const EncodeOptions& options, Encoding& to) const {
-  const size_t count = from.tokens.size();
-  for (const Token& token : from.tokens) to.ids.push_back(token.id);
+  const size_t count = from.ids.size();
+  to.ids.insert(to.ids.end(), from.ids.begin(), from.ids.end());
   to.type_ids.insert(to.type_ids.end(), count, piece.type_id);
   to.special_mask.insert(to.special_mask.end(), count, 0);
   if (!options.offsets) return;
@@ -237,8 +265,8 @@ void Pipeline::append_sequence(const Sequence& from, const TemplatePiece& piece,
 }
 
 Offset Pipeline::offset_of(const Sequence& from, size_t index) const {
+  if (from.tokens.empty()) return {};  // a client's ids: no text stands behind them
   const Token& token = from.tokens[index];
-  if (token.range.begin == token.range.end) return {};  // a client's id: no text stands behind it
   const Offset offset = {from.text.origin(token.range.begin).begin,
                          from.text.origin(token.range.end - 1).end};
   if (!parts_.post_processor->trims()) return offset;
@@ -276,11 +304,6 @@ std::optional<int32_t> Pipeline::token_to_id(std::string_view token) const {
 std::string_view Pipeline::id_to_token(int32_t id) const {
   const AddedToken* added = added_.find(id);
   return added != nullptr ? std::string_view(added->pattern) : parts_.model->id_to_token(id);
-}
-
-bool Pipeline::is_special(int32_t id) const {
-  const AddedToken* added = added_.find(id);
-  return added != nullptr && added->special;
 }
 
 int Pipeline::special_tokens_added(bool pair) const {

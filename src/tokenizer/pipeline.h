@@ -8,6 +8,7 @@
 #include "tokenizer/added_vocabulary.h"
 #include "tokenizer/parts.h"
 #include "tokenizer/tokenizer.h"
+#include "tokenizer/word_scanner.h"
 
 namespace wde::tokenizer {
 
@@ -32,14 +33,14 @@ class Pipeline final : public Tokenizer {
   int vocab_size() const override;
   std::optional<int32_t> token_to_id(std::string_view token) const override;
   std::string_view id_to_token(int32_t id) const override;
-  bool is_special(int32_t id) const override;
   int special_tokens_added(bool pair) const override;
 
  private:
-  // One text on its way: its normalized form and the tokens found in it.
+  // One text on its way: the ids found in it and, where offsets are wanted, what they stand for.
   struct Sequence {
+    std::vector<int32_t> ids;
     NormalizedText text;
-    std::vector<Token> tokens;
+    std::vector<Token> tokens;  // one an id
     bool truncated = false;
   };
   // A piece of a normalized text that becomes tokens: a word for the model, or an added token.
@@ -54,11 +55,19 @@ class Pipeline final : public Tokenizer {
   };
 
   Pipeline(Parts parts, AddedVocabulary added)
-      : parts_(std::move(parts)), added_(std::move(added)) {}
+      : parts_(std::move(parts)),
+        added_(std::move(added)),
+        scanner_(WordScanner::make(parts_.normalizer.get(), parts_.pre_tokenizer.get(),
+                                   *parts_.model, added_.normalized())) {}
 
   Result<Limits> limits(bool pair, const EncodeOptions& options) const;
   Result<Sequence> tokenize(std::string_view text, const Limits& limits,
                             const EncodeOptions& options) const;
+  // tokenize() by the scanner alone; false, with anything in `ids`, where it can't tell.
+  bool scan(std::string_view text, const Limits& limits, const EncodeOptions& options,
+            std::vector<int32_t>& ids) const;
+  void run_parts(std::string_view text, const Limits& limits, const EncodeOptions& options,
+                 Sequence& sequence) const;
   NormalizedText normalize(std::string_view text, const EncodeOptions& options,
                            std::vector<Word>& words) const;
   void append_words(const NormalizedText& text, Range within, std::vector<Word>& words) const;
@@ -73,6 +82,7 @@ class Pipeline final : public Tokenizer {
 
   Parts parts_;
   AddedVocabulary added_;
+  std::unique_ptr<WordScanner> scanner_;  // null where the parts don't allow for one
 };
 
 }  // namespace wde::tokenizer

@@ -41,6 +41,7 @@ class BertPreTokenizer final : public PreTokenizer {
   void split(std::string_view text, Range within, std::vector<Range>& words) const override {
     split_at_whitespace(text, within, unicode::kPunctuation, words);
   }
+  std::optional<uint8_t> alone() const override { return unicode::kPunctuation; }
 };
 
 class WhitespaceSplit final : public PreTokenizer {
@@ -48,6 +49,7 @@ class WhitespaceSplit final : public PreTokenizer {
   void split(std::string_view text, Range within, std::vector<Range>& words) const override {
     split_at_whitespace(text, within, 0, words);
   }
+  std::optional<uint8_t> alone() const override { return 0; }
 };
 
 // \w+|[^\w\s]+

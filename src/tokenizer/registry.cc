@@ -95,4 +95,15 @@ Result<std::unique_ptr<Decoder>> make_decoder(const json::object& spec) {
   return make_typed<Decoder>("decoder", kDecoders, spec);
 }
 
+std::vector<PartNames> part_names() {
+  const auto names = [](std::string_view kind, const auto& table) {
+    PartNames part{.kind = kind};
+    for (const auto& factory : table) part.names.push_back(factory.name);
+    return part;
+  };
+  return {names("normalizer", kNormalizers), names("pre-tokenizer", kPreTokenizers),
+          names("model", kModels), names("post-processor", kPostProcessors),
+          names("decoder", kDecoders)};
+}
+
 }  // namespace wde::tokenizer

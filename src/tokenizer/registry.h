@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "base/json.h"
 #include "base/status.h"
@@ -23,6 +24,13 @@ Result<std::unique_ptr<PreTokenizer>> make_pre_tokenizer(const json::object& spe
 Result<std::unique_ptr<Model>> make_model(const json::object& spec);
 Result<std::unique_ptr<PostProcessor>> make_post_processor(const json::object& spec);
 Result<std::unique_ptr<Decoder>> make_decoder(const json::object& spec);
+
+// Every part there is, by kind: {"normalizer", {"BertNormalizer", …}}.
+struct PartNames {
+  std::string_view kind;
+  std::vector<std::string_view> names;
+};
+std::vector<PartNames> part_names();
 
 // The factories themselves, each beside its part.
 Result<std::unique_ptr<Normalizer>> make_bert_normalizer(const json::object& spec);

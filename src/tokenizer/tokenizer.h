@@ -66,7 +66,6 @@ class Tokenizer {
   virtual std::optional<int32_t> token_to_id(std::string_view token) const = 0;
   // Empty for an id that no token has. Points into the tokenizer.
   virtual std::string_view id_to_token(int32_t id) const = 0;
-  virtual bool is_special(int32_t id) const = 0;
   // Special tokens that encode() adds around one text / a pair.
   virtual int special_tokens_added(bool pair) const = 0;
 };

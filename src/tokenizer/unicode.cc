@@ -70,7 +70,6 @@ uint8_t CharClasses::compute(char32_t c) {
   if (is_whitespace_control(c)) classes |= kWhitespace;
   if (is_ascii_punctuation(c)) classes |= kPunctuation;
   if (is_enclosed_letter(c) || is_join_control(c)) classes |= kWord;
-  if (property->combining_class != 0) classes |= kNonStarter;
   return classes;
 }
 

@@ -18,7 +18,6 @@ enum CharClass : uint8_t {
   kNonspacingMark = 8,  // Mn
   kMark = 16,           // Mn, Mc, Me
   kWord = 32,           // regex \w: Alphabetic, M*, Nd, Pc, Join_Control
-  kNonStarter = 64,     // canonical combining class other than 0
 };
 
 // The classes of all code points: those of the basic plane looked up in a table that is filled from

@@ -21,16 +21,20 @@ class WordPiece final : public Model {
 
   void tokenize(std::string_view text, Range word, std::vector<Token>& tokens) const override {
     const size_t tokens_before = tokens.size();
-    uint32_t begin = too_long(text, word) ? word.end : word.begin;
-    bool covered = begin == word.begin;
-    for (; covered && begin != word.end; begin = tokens.back().range.end) {
-      covered =
-          match(text, {begin, word.end}, begin == word.begin ? ByteTrie::kRoot : inside_, tokens);
-      if (!covered) break;
-    }
+    const bool covered =
+        cover(text.substr(word.begin, word.end - word.begin), [&](const Piece& piece) {
+          tokens.push_back({piece.id, {word.begin + piece.begin, word.begin + piece.end}});
+        });
     if (covered) return;
     tokens.resize(tokens_before);
     tokens.push_back({unknown_id_, word});
+  }
+
+  void append_ids(std::string_view word, std::vector<int32_t>& ids) const override {
+    const size_t ids_before = ids.size();
+    if (cover(word, [&](const Piece& piece) { ids.push_back(piece.id); })) return;
+    ids.resize(ids_before);
+    ids.push_back(unknown_id_);
   }
 
   std::optional<int32_t> token_to_id(std::string_view token) const override {
@@ -41,26 +45,39 @@ class WordPiece final : public Model {
   int32_t largest_id() const override { return vocabulary_.largest_id(); }
 
  private:
-  bool too_long(std::string_view text, Range word) const {
-    const size_t bytes = word.end - word.begin;
-    return bytes > max_chars_per_word_ &&
-           count_code_points(text.substr(word.begin, bytes)) > max_chars_per_word_;
+  struct Piece {
+    int32_t id = -1;
+    uint32_t begin = 0;  // bytes of the word
+    uint32_t end = 0;
+  };
+
+  // Calls visit(piece) for the pieces of `word` from the left; false where they end before it does.
+  template <class Visit>
+  bool cover(std::string_view word, const Visit& visit) const {
+    if (too_long(word)) return false;
+    uint32_t from = ByteTrie::kRoot;
+    for (Piece piece; piece.end != word.size(); from = inside_) {
+      piece = longest(word, piece.end, from);
+      if (piece.id < 0) return false;
+      visit(piece);
+    }
+    return true;
   }
 
-  // Appends the longest token that `rest` begins with, if there is one.
-  bool match(std::string_view text, Range rest, uint32_t from, std::vector<Token>& tokens) const {
+  bool too_long(std::string_view word) const {
+    return word.size() > max_chars_per_word_ && count_code_points(word) > max_chars_per_word_;
+  }
+
+  // The longest token that the word's rest begins with; id -1 where there is none.
+  Piece longest(std::string_view word, uint32_t begin, uint32_t node) const {
     const ByteTrie& trie = vocabulary_.trie();
-    Token longest;
-    uint32_t node = from;
-    for (uint32_t at = rest.begin; at != rest.end && node != ByteTrie::kNowhere;) {
-      node = trie.step(node, static_cast<uint8_t>(text[at++]));
-      if (node != ByteTrie::kNowhere && trie.number(node) >= 0) {
-        longest = {trie.number(node), {rest.begin, at}};
-      }
+    Piece longest;
+    for (size_t at = begin; at != word.size() && node != ByteTrie::kNowhere;) {
+      node = trie.step(node, static_cast<uint8_t>(word[at++]));
+      if (node != ByteTrie::kNowhere && trie.number(node) >= 0)
+        longest = {trie.number(node), begin, static_cast<uint32_t>(at)};
     }
-    if (longest.range.end == 0) return false;
-    tokens.push_back(longest);
-    return true;
+    return longest;
   }
 
   Vocabulary vocabulary_;

@@ -1,6 +1,7 @@
 #include "workflow/assembly.h"
 
 #include "base/status.h"
+#include "ops/profile.h"
 #include "tensor/device_registry.h"
 #include "workflow/model_files.h"
 #include "workflow/text_tokenizer.h"
@@ -24,7 +25,7 @@ ModelInfo describe(const Assembly& assembly) {
   info.path = settings.folder.path;
   info.revision = settings.folder.revision;
   info.architecture = settings.architecture->architecture;
-  info.dtype = dtype_name(settings.dtype);
+  info.dtype = settings.precision.name;
   info.device = settings.device->name();
   info.tasks = settings.output.tasks;
   info.modules = {{"workflow", std::string(assembly.manifest->name)},
@@ -36,11 +37,12 @@ ModelInfo describe(const Assembly& assembly) {
   }
   info.pooling = pooling_description(settings.embedding_head);
   info.normalize = settings.output.normalize;
-  info.hidden_size = assembly.model->model->traits().hidden_size;
+  info.hidden_size = settings.traits.hidden_size;
   info.embedding_size = settings.output.embedding_size;
   info.max_length = settings.limits.max_length;
   info.max_batch_tokens = static_cast<int>(assembly.memory_plan.budget.max_tokens);
   info.max_batch_requests = static_cast<int>(assembly.memory_plan.budget.max_requests);
+  info.threads = settings.workers * settings.threads_per_worker;
   info.weight_bytes = assembly.memory_plan.weight_bytes;
   info.workspace_bytes = assembly.memory_plan.workspace_bytes;
   info.memory_limit_bytes = assembly.memory_plan.limit_bytes;
@@ -74,12 +76,21 @@ Result<Assembly> assemble(const EngineOptions& options, std::shared_ptr<Device> 
   parts.input_processor = manifest.input_processor(parts.settings);
   parts.request_processor = manifest.request_processor(parts.settings, parts.tokenizer);
   parts.scheduler = manifest.scheduler(parts.settings, parts.memory_plan);
-  parts.model_input_builder =
-      manifest.model_input_builder(parts.settings, parts.model->model->traits());
+  parts.model_input_builder = manifest.model_input_builder(parts.settings);
   parts.output_processor = manifest.output_processor(parts.settings);
   WDE_ASSIGN_OR_RETURN(parts.executor,
                        manifest.executor(parts.settings, parts.memory_plan, parts.model, signal));
   return parts;
+}
+
+std::vector<OpProfile> take_profile(const Assembly& assembly) {
+  std::vector<OpProfile> ops;
+  if (assembly.settings.profile == nullptr) return ops;
+  for (ops::Profile::Entry& entry : assembly.settings.profile->take()) {
+    ops.push_back(
+        {std::move(entry.op), entry.calls, entry.core_seconds, entry.work.flops, entry.work.bytes});
+  }
+  return ops;
 }
 
 }  // namespace wde::workflow

@@ -33,4 +33,7 @@ enum class AssembleUntil { kMemoryPlan, kExecutor };
 Result<Assembly> assemble(const EngineOptions& options, std::shared_ptr<Device> device,
                           AssembleUntil until, Signal* signal);
 
+// What each op took since the last call; empty without EngineOptions.profile. Thread-safe.
+std::vector<OpProfile> take_profile(const Assembly& assembly);
+
 }  // namespace wde::workflow

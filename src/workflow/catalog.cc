@@ -1,11 +1,14 @@
 #include "wde/catalog.h"
 
+#include <fmt/ranges.h>
+
 #include "attention/attention.h"
 #include "base/dtype.h"
 #include "execution/executor.h"
 #include "models/registry.h"
 #include "ops/registry.h"
 #include "tensor/device_registry.h"
+#include "tokenizer/registry.h"
 #include "workflow/workflow.h"
 
 namespace wde {
@@ -16,17 +19,28 @@ attention::AttentionProblem attention_probe(DType dtype) {
   return {.dtype = dtype, .heads = 12, .kv_heads = 12, .head_size = 64, .scale = 0.125f};
 }
 
-// The reasons why a backend can't serve f32 or bf16, or empty when it can serve either.
-template <class Refusal>
-CatalogEntry probed(std::string_view name, const Refusal& refusal) {
+struct Probe {
+  std::string_view name;
+  std::string refusal;  // empty: it can
+};
+
+// A backend's entry: what it serves, and what not and why.
+CatalogEntry probed(std::string_view name, const std::vector<Probe>& probes) {
   CatalogEntry entry{.name = std::string(name)};
-  const std::string f32 = refusal(DType::kF32), bf16 = refusal(DType::kBF16);
-  if (f32.empty() && bf16.empty()) {
-    entry.description = "f32, bf16";
-  } else if (f32.empty() || bf16.empty()) {
-    entry.description = f32.empty() ? "f32 (bf16: " + bf16 + ")" : "bf16 (f32: " + f32 + ")";
+  std::string served, refused;
+  bool one_reason = true;
+  for (const Probe& probe : probes) {
+    if (probe.refusal.empty()) {
+      served += fmt::format("{}{}", served.empty() ? "" : ", ", probe.name);
+    } else {
+      refused += fmt::format("{}{}: {}", refused.empty() ? "" : "; ", probe.name, probe.refusal);
+    }
+    one_reason = one_reason && probe.refusal == probes.front().refusal;
+  }
+  if (served.empty()) {
+    entry.refusal = one_reason ? probes.front().refusal : refused;
   } else {
-    entry.refusal = f32 == bf16 ? f32 : "f32: " + f32 + "; bf16: " + bf16;
+    entry.description = refused.empty() ? served : fmt::format("{} ({})", served, refused);
   }
   return entry;
 }
@@ -78,6 +92,21 @@ CatalogSection executors() {
   return section;
 }
 
+CatalogSection tokenizer_parts() {
+  CatalogSection section{.title = "tokenizer parts"};
+  for (const tokenizer::PartNames& part : tokenizer::part_names()) {
+    section.entries.push_back({.name = std::string(part.kind),
+                               .description = fmt::format("{}", fmt::join(part.names, ", "))});
+  }
+  return section;
+}
+
+CatalogSection names_only(const char* title, const std::vector<std::string_view>& names) {
+  CatalogSection section{.title = title};
+  for (const std::string_view name : names) section.entries.push_back({.name = std::string(name)});
+  return section;
+}
+
 // The registries whose answers depend on the device, for the device that "auto" picks.
 void add_backends(std::vector<CatalogSection>* sections) {
   const auto device = create_device("auto");
@@ -86,16 +115,26 @@ void add_backends(std::vector<CatalogSection>* sections) {
   if (!ops.ok()) return;
   CatalogSection attention{.title = "attention backends"}, gemm{.title = "gemm backends"};
   for (const attention::AttentionBackend& backend : attention::attention_backends()) {
-    attention.entries.push_back(probed(backend.name, [&](DType dtype) {
+    const auto refusal = [&](DType dtype) {
       return backend.refusal(attention_probe(dtype), **device, **ops);
-    }));
+    };
+    attention.entries.push_back(
+        probed(backend.name, {{"f32", refusal(DType::kF32)}, {"bf16", refusal(DType::kBF16)}}));
   }
   for (const ops::GemmBackend& backend : ops::gemm_backends()) {
-    gemm.entries.push_back(probed(backend.name, [&](DType dtype) {
-      return backend.refusal(
-          {.dtype = dtype, .output_dtype = dtype, .n = 768, .k = 768, .bias = true}, **device,
-          **ops);
-    }));
+    const auto refusal = [&](DType dtype, ops::WeightFormat weights) {
+      return backend.refusal({.dtype = dtype,
+                              .output_dtype = dtype,
+                              .n = 768,
+                              .k = 768,
+                              .weights = weights,
+                              .bias = true},
+                             **device, **ops);
+    };
+    gemm.entries.push_back(
+        probed(backend.name, {{"f32", refusal(DType::kF32, ops::WeightFormat::kDType)},
+                              {"bf16", refusal(DType::kBF16, ops::WeightFormat::kDType)},
+                              {"int8", refusal(DType::kF32, ops::WeightFormat::kInt8)}}));
   }
   sections->push_back(std::move(attention));
   sections->push_back(std::move(gemm));
@@ -104,7 +143,12 @@ void add_backends(std::vector<CatalogSection>* sections) {
 }  // namespace
 
 std::vector<CatalogSection> catalog() {
-  std::vector<CatalogSection> sections = {workflows(), architectures(), devices(),
+  std::vector<CatalogSection> sections = {workflows(),
+                                          architectures(),
+                                          tokenizer_parts(),
+                                          names_only("poolings", ops::pooling_names()),
+                                          names_only("activations", ops::activation_names()),
+                                          devices(),
                                           instruction_sets()};
   add_backends(&sections);
   sections.push_back(executors());

@@ -23,7 +23,8 @@ std::string mebibytes(size_t bytes) {
 layers::LoadContext load_context(const Settings& settings, layers::ParameterStore* store) {
   return {.device = settings.device,
           .ops = *settings.ops,
-          .dtype = settings.dtype,
+          .dtype = settings.precision.dtype,
+          .weights = settings.precision.weights,
           .gemm_backend = settings.options.gemm_backend,
           .attention_backend = settings.options.attention_backend,
           .store = store};
@@ -31,13 +32,14 @@ layers::LoadContext load_context(const Settings& settings, layers::ParameterStor
 
 Status load_parts(const Settings& settings, layers::LoadContext& context,
                   execution::LoadedModel* loaded) {
+  auto model =
+      settings.architecture->load(settings.folder.config, *settings.folder.weights, context);
+  if (!model.ok()) return model.status().with_context(settings.folder.transformer_path);
+  loaded->model = std::move(model).value();
   WDE_ASSIGN_OR_RETURN(
-      loaded->model,
-      settings.architecture->load(settings.folder.config, *settings.folder.weights, context));
-  WDE_ASSIGN_OR_RETURN(loaded->embedding_head,
-                       heads::EmbeddingHead::load(context, settings.embedding_head,
-                                                  loaded->model->traits().hidden_size));
-  loaded->hidden_head = std::make_unique<heads::HiddenHead>(loaded->model->traits().hidden_size);
+      loaded->embedding_head,
+      heads::EmbeddingHead::load(context, settings.embedding_head, settings.traits.hidden_size));
+  loaded->hidden_head = std::make_unique<heads::HiddenHead>(settings.traits.hidden_size);
   loaded->weight_bytes = context.weight_bytes;
   return {};
 }
@@ -68,7 +70,7 @@ size_t workspace_bytes(const Settings& settings, const execution::LoadedModel& m
 
 Result<std::shared_ptr<const tokenizer::Tokenizer>> make_tokenizer(const Settings& settings) {
   WDE_ASSIGN_OR_RETURN(std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
-                       tokenizer::load_tokenizer(settings.folder.path));
+                       tokenizer::load_tokenizer(settings.folder.transformer_path));
   if (settings.folder.do_lower_case) {
     // Harmless where the tokenizer lower-cases by itself, as uncased ones do; else it would have to
     // be done here.
@@ -77,8 +79,14 @@ Result<std::shared_ptr<const tokenizer::Tokenizer>> make_tokenizer(const Setting
     if (!upper.ok() || !lower.ok() || upper->ids != lower->ids) {
       return unsupported_error(
           "{}/sentence_bert_config.json: do_lower_case with a tokenizer that keeps case",
-          settings.folder.path);
+          settings.folder.transformer_path);
     }
+  }
+  const int specials = tokenizer->special_tokens_added(false);
+  if (settings.limits.max_length <= specials) {
+    return invalid_argument_error(
+        "the length limit of {} leaves no room beside the {} special tokens of every text",
+        settings.limits.max_length, specials);
   }
   return tokenizer;
 }
@@ -93,7 +101,7 @@ Result<std::shared_ptr<const execution::LoadedModel>> make_model(const Settings&
     if (context.weight_bytes > limit_bytes) {
       return resource_exhausted_error(
           "the weights take {} in {}, more than the {} that --memory-utilization {} leaves of {}",
-          mebibytes(context.weight_bytes), dtype_name(settings.dtype), mebibytes(limit_bytes),
+          mebibytes(context.weight_bytes), settings.precision.name, mebibytes(limit_bytes),
           settings.options.memory_utilization, settings.device->name());
     }
   }
@@ -114,8 +122,7 @@ Result<MemoryPlan> plan_memory(const Settings& settings, const execution::Loaded
     if (plan.budget.max_tokens <= settings.limits.max_length) {
       return resource_exhausted_error(
           "weights {} + workspace {} for batches of {} tokens (the longest text) exceed the {} "
-          "that "
-          "--memory-utilization {} leaves of {}; lower --max-length or --max-batch-requests",
+          "that --memory-utilization {} leaves of {}; lower --max-length or --max-batch-requests",
           mebibytes(plan.weight_bytes), mebibytes(plan.workspace_bytes), plan.budget.max_tokens,
           mebibytes(plan.limit_bytes), settings.options.memory_utilization,
           settings.device->name());
@@ -151,11 +158,10 @@ std::unique_ptr<pipeline::Scheduler> make_scheduler(const Settings& settings,
       .budget = plan.budget, .window_requests = kWindowBatches * plan.budget.max_requests});
 }
 
-std::unique_ptr<pipeline::ModelInputBuilder> make_model_input_builder(
-    const Settings& settings, const models::ModelTraits& traits) {
+std::unique_ptr<pipeline::ModelInputBuilder> make_model_input_builder(const Settings& settings) {
   return std::make_unique<pipeline::ModelInputBuilder>(
-      pipeline::ModelInputOptions{.position_offset = traits.position_offset,
-                                  .type_vocab_size = traits.type_vocab_size,
+      pipeline::ModelInputOptions{.position_offset = settings.traits.position_offset,
+                                  .type_vocab_size = settings.traits.type_vocab_size,
                                   .shards = settings.shards});
 }
 
@@ -169,9 +175,11 @@ Result<std::unique_ptr<execution::Executor>> make_executor(
                                               .ops = settings.ops,
                                               .device = settings.device,
                                               .threads = settings.threads_per_worker,
-                                              .limits = plan.shard_limits};
+                                              .limits = plan.shard_limits,
+                                              .profile = settings.profile};
     if (settings.workers > 1 && settings.device->host_addressable()) {
       runner_options.first_core = index * settings.threads_per_worker;
+      options.core = runner_options.first_core;
     }
     WDE_ASSIGN_OR_RETURN(std::unique_ptr<execution::Runner> runner,
                          execution::Runner::create(std::move(runner_options)));

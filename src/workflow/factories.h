@@ -22,8 +22,7 @@ std::unique_ptr<pipeline::RequestProcessor> make_request_processor(
     const Settings& settings, std::shared_ptr<const tokenizer::Tokenizer> tokenizer);
 std::unique_ptr<pipeline::Scheduler> make_scheduler(const Settings& settings,
                                                     const MemoryPlan& plan);
-std::unique_ptr<pipeline::ModelInputBuilder> make_model_input_builder(
-    const Settings& settings, const models::ModelTraits& traits);
+std::unique_ptr<pipeline::ModelInputBuilder> make_model_input_builder(const Settings& settings);
 Result<std::unique_ptr<execution::Executor>> make_executor(
     const Settings& settings, const MemoryPlan& plan,
     std::shared_ptr<const execution::LoadedModel> model, Signal* signal);

@@ -3,10 +3,12 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "base/env.h"
 #include "base/status.h"
 #include "base/thread_pool.h"
+#include "ops/profile.h"
 #include "ops/registry.h"
 
 namespace wde::workflow {
@@ -14,42 +16,63 @@ namespace {
 
 constexpr int kCpuBatchTokens = 4096;
 constexpr int kDeviceBatchTokens = 16384;
-constexpr int64_t kCpuShardTokens = 256;
+constexpr int64_t kCpuShardTokens = 128;
+// Beyond any machine; what is meant by more is a mistake.
+constexpr int kMaxThreads = 1024;
+constexpr int kMaxBatchTokens = 1 << 24;
 
-Result<DType> settle_dtype(const std::string& name) {
+constexpr Precision kPrecisions[] = {
+    {"f32", DType::kF32, ops::WeightFormat::kDType},
+    {"bf16", DType::kBF16, ops::WeightFormat::kDType},
+    {"int8", DType::kF32, ops::WeightFormat::kInt8},
+};
+
+// int8 products take f32 or bf16 and give it back, whichever the rest is faster in.
+Result<Precision> settle_precision(const std::string& name, const ops::OpTable& ops) {
   // "auto" is f32: the numbers of sentence-transformers, whatever the checkpoint is stored in.
-  if (name.empty() || name == "auto") return DType::kF32;
-  const std::optional<DType> dtype = parse_dtype(name);
-  if (!dtype)
-    return invalid_argument_error("--dtype: unknown dtype \"{}\"; there are: auto, f32, bf16",
-                                  name);
-  if (*dtype != DType::kF32 && *dtype != DType::kBF16) {
-    return unsupported_error("--dtype {}: this workflow computes in f32 or bf16", name);
+  if (name.empty() || name == "auto") return kPrecisions[0];
+  std::string known = "auto";
+  for (Precision precision : kPrecisions) {
+    if (precision.weights == ops::WeightFormat::kInt8 && ops.native_bf16) {
+      precision.dtype = DType::kBF16;
+    }
+    if (precision.name == name) return precision;
+    known += fmt::format(", {}", precision.name);
   }
-  return *dtype;
+  return invalid_argument_error("--dtype: \"{}\" is not computed in; there are: {}", name, known);
 }
 
 Status settle_computation(const EngineOptions& options, Settings* settings) {
   const std::string isa = options.isa.empty() ? env::get("WDE_ISA").value_or("") : options.isa;
   WDE_ASSIGN_OR_RETURN(settings->ops, ops::choose_op_table(settings->device->kind(), isa));
-  WDE_ASSIGN_OR_RETURN(settings->dtype, settle_dtype(options.dtype));
+  WDE_ASSIGN_OR_RETURN(settings->precision, settle_precision(options.dtype, *settings->ops));
   WDE_ASSIGN_OR_RETURN(settings->executor, execution::choose_executor(options.executor));
   return {};
 }
 
+Status check_between(const char* flag, int value, int least, int most) {
+  if (value >= least && value <= most) return {};
+  return invalid_argument_error("{} must be from {} to {}, not {}", flag, least, most, value);
+}
+
+Status check_parallelism(const EngineOptions& options) {
+  WDE_RETURN_IF_ERROR(check_between("--threads", options.threads, 0, kMaxThreads));
+  WDE_RETURN_IF_ERROR(check_between("--request-threads", options.request_threads, 0, kMaxThreads));
+  WDE_RETURN_IF_ERROR(check_between("--data-parallel", options.data_parallel, 1, kMaxThreads));
+  WDE_RETURN_IF_ERROR(
+      check_between("--max-batch-tokens", options.max_batch_tokens, 0, kMaxBatchTokens));
+  WDE_RETURN_IF_ERROR(
+      check_between("--max-batch-requests", options.max_batch_requests, 1, kMaxBatchTokens));
+  return check_between("--max-queued-requests", options.max_queued_requests, 1,
+                       std::numeric_limits<int>::max());
+}
+
 // Threads, workers and the batches they get.
 Status settle_parallelism(const EngineOptions& options, Settings* settings) {
-  if (options.threads < 0) return invalid_argument_error("--threads must not be negative");
-  if (options.data_parallel < 1)
-    return invalid_argument_error("--data-parallel must be at least 1");
-  if (options.max_batch_tokens < 0)
-    return invalid_argument_error("--max-batch-tokens must not be negative");
-  if (options.max_batch_requests < 1)
-    return invalid_argument_error("--max-batch-requests must be at least 1");
-  if (options.max_queued_requests < 1)
-    return invalid_argument_error("the queue must hold at least 1 request");
+  WDE_RETURN_IF_ERROR(check_parallelism(options));
   const bool on_host = settings->device->host_addressable();
   const int threads = options.threads > 0 ? options.threads : available_cores();
+  if (options.profile) settings->profile = std::make_shared<ops::Profile>();
   settings->workers = options.data_parallel;
   settings->threads_per_worker = on_host ? std::max(1, threads / options.data_parallel) : 1;
   settings->request_threads = options.request_threads > 0 ? options.request_threads : threads;
@@ -65,9 +88,7 @@ Status settle_parallelism(const EngineOptions& options, Settings* settings) {
 // CLI.md, point 3. A batch must hold the longest text.
 Status settle_limits(const EngineOptions& options, Settings* settings) {
   const checkpoint::ModelFolder& folder = settings->folder;
-  WDE_ASSIGN_OR_RETURN(const int64_t positions,
-                       json::get_int(folder.config, "max_position_embeddings", int64_t{1} << 30));
-  WDE_ASSIGN_OR_RETURN(const int64_t vocab_size, json::get_int(folder.config, "vocab_size", 0));
+  const int64_t positions = settings->traits.max_length;
   int64_t length = folder.max_seq_length.value_or(folder.model_max_length.value_or(positions));
   length = std::min(length, positions);
   if (length < 1) return data_loss_error("{}: a length limit of {} tokens", folder.path, length);
@@ -76,7 +97,8 @@ Status settle_limits(const EngineOptions& options, Settings* settings) {
     length = std::min<int64_t>(length, *options.max_length);
   }
   settings->limits = {.max_length = static_cast<int>(length),
-                      .vocab_size = static_cast<int>(vocab_size),
+                      .vocab_size = settings->traits.vocab_size,
+                      .type_vocab_size = settings->traits.type_vocab_size,
                       .over_long = options.over_long,
                       .truncation_side = options.truncation_side};
   if (options.max_batch_tokens > 0 && options.max_batch_tokens < length) {
@@ -93,7 +115,11 @@ Status settle_limits(const EngineOptions& options, Settings* settings) {
 
 Status settle_prompts(const EngineOptions& options, Settings* settings) {
   const checkpoint::ModelFolder& folder = settings->folder;
-  settings->prompts.prompts = folder.prompts;
+  std::map<std::string, std::string>& prompts = settings->prompts.prompts;
+  prompts = folder.prompts;
+  // sentence-transformers knows these two as empty prompts where a model names none.
+  prompts.try_emplace("query");
+  prompts.try_emplace("document");
   if (options.prompt && options.prompt_name) {
     return invalid_argument_error("--prompt and --prompt-name exclude each other");
   }
@@ -103,34 +129,36 @@ Status settle_prompts(const EngineOptions& options, Settings* settings) {
   }
   const auto name = options.prompt_name ? options.prompt_name : folder.default_prompt_name;
   if (!name) return {};
-  const auto found = folder.prompts.find(*name);
-  if (found != folder.prompts.end()) {
-    settings->prompts.default_prompt = found->second;
-    return {};
+  const auto found = prompts.find(*name);
+  if (found == prompts.end()) {  // the folder's own default is one of its prompts
+    std::vector<std::string_view> known;
+    for (const auto& [key, text] : prompts) known.push_back(key);
+    return invalid_argument_error("--prompt-name: unknown prompt name \"{}\"; this model has: {}",
+                                  *name, fmt::join(known, ", "));
   }
-  std::vector<std::string_view> known;
-  for (const auto& [key, text] : folder.prompts) known.push_back(key);
-  const std::string message =
-      fmt::format("unknown prompt name \"{}\"; this model has: {}", *name,
-                  known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", ")));
-  if (options.prompt_name) return invalid_argument_error("--prompt-name: {}", message);
-  return data_loss_error("config_sentence_transformers.json: default_prompt_name: {}", message);
+  settings->prompts.default_prompt = found->second;
+  return {};
 }
 
-// One module after the transformer, into the head's spec. The first must be a Pooling.
-Status add_module(const checkpoint::Module& module, const EngineOptions& options,
-                  Settings* settings) {
-  heads::EmbeddingHeadSpec& spec = settings->embedding_head;
-  if (const auto* pooling = std::get_if<checkpoint::PoolingModule>(&module)) {
-    if (!spec.poolings.empty())
-      return unsupported_error("modules.json: more than one Pooling module");
-    settings->prompts.pool_prompt = pooling->include_prompt;
-    for (const std::string& mode : pooling->modes) {
-      WDE_ASSIGN_OR_RETURN(const ops::Pooling parsed, ops::parse_pooling(mode));
-      if (options.pooling.empty()) spec.poolings.push_back(parsed);
-    }
-    return {};
+Status set_pooling(const checkpoint::PoolingModule& pooling, Settings* settings) {
+  const int64_t columns = pooling.embedding_dimension;
+  if (columns > 0 && columns != settings->traits.hidden_size) {
+    return data_loss_error("its Pooling takes vectors of {}, but the model's have {}", columns,
+                           settings->traits.hidden_size);
   }
+  settings->prompts.pool_prompt = pooling.include_prompt;
+  for (const std::string& mode : pooling.modes) {
+    WDE_ASSIGN_OR_RETURN(const ops::Pooling parsed, ops::parse_pooling(mode));
+    settings->embedding_head.poolings.push_back(parsed);
+  }
+  return {};
+}
+
+// One module after the Pooling, into the head's spec.
+Status add_module(const checkpoint::Module& module, Settings* settings) {
+  heads::EmbeddingHeadSpec& spec = settings->embedding_head;
+  if (std::holds_alternative<checkpoint::PoolingModule>(module))
+    return unsupported_error("modules.json: more than one Pooling module");
   if (const auto* dense = std::get_if<checkpoint::DenseModule>(&module)) {
     WDE_ASSIGN_OR_RETURN(const ops::Activation activation,
                          ops::parse_activation(dense->activation));
@@ -145,33 +173,40 @@ Status add_module(const checkpoint::Module& module, const EngineOptions& options
   return {};
 }
 
+// modules.json: a Pooling, then any of Dense and Normalize.
+Status read_modules(Settings* settings) {
+  heads::EmbeddingHeadSpec& spec = settings->embedding_head;
+  const std::vector<checkpoint::Module>& modules = settings->folder.modules;
+  if (modules.empty()) {  // sentence-transformers' default for a bare transformer
+    spec.poolings = {ops::Pooling::kMean};
+    return {};
+  }
+  const auto* pooling = std::get_if<checkpoint::PoolingModule>(&modules.front());
+  if (pooling == nullptr)
+    return unsupported_error("modules.json: a Pooling module must follow the Transformer");
+  WDE_RETURN_IF_ERROR(set_pooling(*pooling, settings));
+  for (size_t i = 1; i < modules.size(); ++i) WDE_RETURN_IF_ERROR(add_module(modules[i], settings));
+  return {};
+}
+
 Status settle_head(const EngineOptions& options, Settings* settings) {
   heads::EmbeddingHeadSpec& spec = settings->embedding_head;
+  WDE_RETURN_IF_ERROR(read_modules(settings).with_context(settings->folder.path));
   if (!options.pooling.empty()) {
     Result<ops::Pooling> pooling = ops::parse_pooling(options.pooling);
     if (!pooling.ok()) return pooling.status().with_context("--pooling");
-    spec.poolings.push_back(*pooling);
+    spec.poolings = {*pooling};
   }
-  for (const checkpoint::Module& module : settings->folder.modules) {
-    WDE_RETURN_IF_ERROR(add_module(module, options, settings).with_context(settings->folder.path));
-  }
-  // sentence-transformers' default for a bare transformer.
-  if (spec.poolings.empty()) spec.poolings.push_back(ops::Pooling::kMean);
   // The last Normalize is the output processor's, so that a request can say otherwise.
   bool normalize = false;
   while (!spec.steps.empty() && std::holds_alternative<heads::NormalizeStep>(spec.steps.back())) {
     normalize = true;
     spec.steps.pop_back();
   }
-  WDE_ASSIGN_OR_RETURN(const int64_t hidden_size,
-                       json::get_int(settings->folder.config, "hidden_size", 0));
-  int64_t columns = hidden_size * static_cast<int64_t>(spec.poolings.size());
-  for (const heads::Step& step : spec.steps) {
-    if (const auto* dense = std::get_if<heads::DenseStep>(&step)) columns = dense->out_features;
-  }
-  settings->output = {.tasks = {Task::kEmbed, Task::kHidden},
-                      .embedding_size = static_cast<int>(columns),
-                      .normalize = options.normalize.value_or(normalize)};
+  settings->output = {
+      .tasks = {Task::kEmbed, Task::kHidden},
+      .embedding_size = static_cast<int>(spec.columns(settings->traits.hidden_size)),
+      .normalize = options.normalize.value_or(normalize)};
   return {};
 }
 
@@ -188,6 +223,10 @@ Result<Settings> settle(checkpoint::ModelFolder folder, const EngineOptions& opt
     if (settings.architecture != nullptr) break;
   }
   WDE_CHECK(settings.architecture != nullptr);  // the manifest's refusal saw to it
+  Result<models::ModelTraits> traits = settings.architecture->traits(settings.folder.config);
+  if (!traits.ok())
+    return traits.status().with_context(settings.folder.transformer_path + "/config.json");
+  settings.traits = *traits;
   if (!(options.memory_utilization > 0 && options.memory_utilization <= 1)) {
     return invalid_argument_error("--memory-utilization must be above 0 and at most 1, not {}",
                                   options.memory_utilization);

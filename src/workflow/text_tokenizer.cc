@@ -1,6 +1,7 @@
 #include "workflow/text_tokenizer.h"
 
 #include "base/status.h"
+#include "checkpoint/model_folder.h"
 #include "workflow/model_files.h"
 
 namespace wde {
@@ -28,6 +29,13 @@ class TokenizerAdapter final : public TextTokenizer {
                         .end = static_cast<int>(offset.end)});
     }
     return tokens;
+  }
+
+  Result<std::vector<int32_t>> token_ids(const Input& input,
+                                         bool add_special_tokens) const override {
+    WDE_ASSIGN_OR_RETURN(tokenizer::Encoding encoding,
+                         encode(input, {.add_special_tokens = add_special_tokens}));
+    return std::move(encoding.ids);
   }
 
   Result<std::string> decode(std::span<const int32_t> ids,
@@ -58,7 +66,8 @@ std::unique_ptr<TextTokenizer> make_text_tokenizer(
 }  // namespace workflow
 
 Result<std::unique_ptr<TextTokenizer>> TextTokenizer::load(const EngineOptions& options) {
-  WDE_ASSIGN_OR_RETURN(const std::string folder, workflow::resolve_model_folder(options));
+  WDE_ASSIGN_OR_RETURN(const std::string path, workflow::resolve_model_folder(options));
+  WDE_ASSIGN_OR_RETURN(const std::string folder, checkpoint::find_transformer_folder(path));
   WDE_ASSIGN_OR_RETURN(std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
                        tokenizer::load_tokenizer(folder));
   return workflow::make_text_tokenizer(std::move(tokenizer));

@@ -16,7 +16,9 @@
 #include "heads/embedding_head.h"
 #include "heads/hidden_head.h"
 #include "models/registry.h"
+#include "ops/gemm.h"
 #include "ops/ops.h"
+#include "ops/profile.h"
 #include "pipeline/input_processor.h"
 #include "pipeline/limits.h"
 #include "pipeline/model_input_builder.h"
@@ -28,15 +30,23 @@
 
 namespace wde::workflow {
 
+// What --dtype names.
+struct Precision {
+  std::string_view name;
+  DType dtype = DType::kF32;                              // of activations
+  ops::WeightFormat weights = ops::WeightFormat::kDType;  // of the model's matrices
+};
+
 // Every decision about one engine, made from the model's files and the user's options; nothing is
 // left open and nothing was ignored. Memory is not planned yet: `budget` is what was asked for.
 struct Settings {
   EngineOptions options;
   checkpoint::ModelFolder folder;
   const models::ModelEntry* architecture = nullptr;
+  models::ModelTraits traits;
   std::shared_ptr<Device> device;
   const ops::OpTable* ops = nullptr;
-  DType dtype = DType::kF32;
+  Precision precision;
   const execution::ExecutorKind* executor = nullptr;
   heads::EmbeddingHeadSpec embedding_head;
   pipeline::OutputPolicy output;
@@ -44,6 +54,7 @@ struct Settings {
   pipeline::TextLimits limits;
   pipeline::BatchBudget budget;
   pipeline::ShardPolicy shards;
+  std::shared_ptr<ops::Profile> profile;  // null: none was asked for
   int workers = 1;
   int threads_per_worker = 1;
   int request_threads = 1;
@@ -75,8 +86,7 @@ struct Manifest {
       const Settings& settings, std::shared_ptr<const tokenizer::Tokenizer> tokenizer);
   std::unique_ptr<pipeline::Scheduler> (*scheduler)(const Settings& settings,
                                                     const MemoryPlan& plan);
-  std::unique_ptr<pipeline::ModelInputBuilder> (*model_input_builder)(
-      const Settings& settings, const models::ModelTraits& traits);
+  std::unique_ptr<pipeline::ModelInputBuilder> (*model_input_builder)(const Settings& settings);
   Result<std::unique_ptr<execution::Executor>> (*executor)(
       const Settings& settings, const MemoryPlan& plan,
       std::shared_ptr<const execution::LoadedModel> model, Signal* signal);

@@ -73,6 +73,11 @@ TEST(AttentionRegistry, ImpossibleProblemsAreRefusedByAll) {
   problem = kProblem;
   problem.head_size = 0;
   EXPECT_NE(message(problem).find("head size 0"), std::string::npos);
+  problem = kProblem;
+  for (const float scale : {0.0f, -1.0f, std::nanf("")}) {
+    problem.scale = scale;
+    EXPECT_NE(message(problem).find("must be positive"), std::string::npos);
+  }
 }
 
 TEST(AttentionRegistry, ADryRunOnlyTakesWorkspace) {

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -73,8 +74,7 @@ class RaggedCase {
     for (const size_t b : order) {
       const size_t count =
           static_cast<size_t>((cu_seqlens_[b + 1] - cu_seqlens_[b]) * qkv_columns());
-      std::memcpy(to, row(cu_seqlens_[b]), count * sizeof(float));
-      to += count;
+      to = std::copy_n(row(cu_seqlens_[b]), count, to);
     }
     return picked;
   }

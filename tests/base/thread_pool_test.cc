@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 
+#include <array>
 #include <atomic>
 #include <numeric>
 #include <set>
@@ -34,6 +35,27 @@ TEST(ThreadPool, ManyShortJobsSeeEachOthersWrites) {
     pool.parallel_for(values.size(), [&](size_t index, int) { values[index] += round; });
     ASSERT_EQ(std::accumulate(values.begin(), values.end(), int64_t{0}),
               64 * (int64_t{round} * (round + 1) / 2));
+  }
+}
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr size_t kRounds = 100000;
+#else
+constexpr size_t kRounds = 1000000;
+#endif
+
+// A worker late from a small job must not take an index of the next, larger one for its own.
+TEST(ThreadPool, JobsOfChangingSizeRunEveryIndexOnce) {
+  for (const int threads : {2, 3}) {
+    ThreadPool pool(threads);
+    for (size_t round = 0; round < kRounds; ++round) {
+      std::array<std::atomic<int>, 20> runs{};
+      const size_t count = 2 + round % 7 * 3;
+      pool.parallel_for(count, [&](size_t index, int) { ++runs[index]; });
+      for (size_t index = 0; index < runs.size(); ++index) {
+        ASSERT_EQ(runs[index], index < count ? 1 : 0) << "round " << round;
+      }
+    }
   }
 }
 

@@ -39,6 +39,18 @@ TEST(Utf8, ReplacementMayBeInTheTextItself) {
   EXPECT_FALSE(replaced);
 }
 
+TEST(Utf8, IllFormedBytesAnywhereInAscii) {
+  for (size_t size = 1; size < 40; ++size) {
+    for (size_t at = 0; at < size; ++at) {
+      std::string text(size, 'a');
+      text[at] = '\xFF';
+      EXPECT_FALSE(is_valid_utf8(text)) << at << " of " << size;
+      EXPECT_EQ(replace_invalid_utf8(text),
+                std::string(at, 'a') + "\xEF\xBF\xBD" + std::string(size - at - 1, 'a'));
+    }
+  }
+}
+
 TEST(Utf8, CountsCodePoints) {
   EXPECT_EQ(count_code_points(""), 0u);
   EXPECT_EQ(count_code_points("a\xC3\xA9\xE6\x97\xA5\xF0\x9F\x99\x82"), 4u);

@@ -233,13 +233,16 @@ TEST_F(HubTest, RefusesBrokenListings) {
 }
 
 TEST_F(HubTest, SaysHowToConvertAModelWithoutSafetensors) {
-  hub_.break_listing(200, "",
-                     R"({"sha":")" + std::string(40, 'c') + R"(","siblings":[
-      {"rfilename":"config.json","blobId":")" +
-                         std::string(40, 'a') + R"(","size":2},
-      {"rfilename":"pytorch_model.bin","blobId":")" +
-                         std::string(40, 'b') + R"(","size":2}]})");
-  expect_failure(StatusCode::kUnsupported, "save_pretrained");
+  for (const std::string folder : {"", "0_Transformer/"}) {
+    hub_.break_listing(200, "",
+                       R"({"sha":")" + std::string(40, 'c') + R"(","siblings":[
+        {"rfilename":")" + folder +
+                           R"(config.json","blobId":")" + std::string(40, 'a') + R"(","size":2},
+        {"rfilename":")" + folder +
+                           R"(pytorch_model.bin","blobId":")" + std::string(40, 'b') +
+                           R"(","size":2}]})");
+    expect_failure(StatusCode::kUnsupported, "save_pretrained");
+  }
 }
 
 TEST_F(HubTest, RefusesWhatTheDiskCanNotHold) {

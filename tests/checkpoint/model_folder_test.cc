@@ -58,9 +58,8 @@ TEST(ModelFolder, ReadsAPlainTransformersModel) {
   EXPECT_EQ(model->path, folder.path());
   EXPECT_EQ(model->transformer_path, folder.path());
   EXPECT_THAT(model->architectures, ElementsAre("BertModel"));
-  EXPECT_EQ(model->model_type, "bert");
   EXPECT_EQ(model->config.at("hidden_size").as_int64(), 4);
-  EXPECT_FALSE(model->has_modules);
+  EXPECT_TRUE(model->modules.empty());
   EXPECT_FALSE(model->model_max_length.has_value());
   EXPECT_FALSE(model->max_seq_length.has_value());
   EXPECT_TRUE(model->revision.empty());
@@ -198,7 +197,15 @@ TEST(ModelFolder, ReadsATransformerInASubFolder) {
   EXPECT_EQ(model->transformer_path, folder.path("0_Transformer"));
   EXPECT_EQ(model->max_seq_length, 77);
   EXPECT_TRUE(model->do_lower_case);
-  EXPECT_TRUE(model->has_modules);
+  EXPECT_EQ(find_transformer_folder(folder.path() + "/").value(), model->transformer_path);
+}
+
+TEST(ModelFolder, FindsATokenizerWithoutAModel) {
+  const TempFolder folder;
+  EXPECT_EQ(find_transformer_folder(folder.path()).value(), folder.path());
+  EXPECT_EQ(find_transformer_folder(folder.path("absent")).status().code(), StatusCode::kNotFound);
+  folder.write("modules.json", "{}");
+  EXPECT_EQ(find_transformer_folder(folder.path()).status().code(), StatusCode::kDataLoss);
 }
 
 TEST(ModelFolder, ReadsPrompts) {
@@ -280,8 +287,7 @@ TEST(ModelFolder, ReadsConfigsWithoutModules) {
     WDE_SKIP_WITHOUT(path, name);
     const auto model = read_model_folder(path, kNoWeights);
     ASSERT_TRUE(model.ok()) << name << ": " << model.status().message();
-    EXPECT_FALSE(model->has_modules);
-    EXPECT_FALSE(model->model_type.empty());
+    EXPECT_TRUE(model->modules.empty());
   }
 }
 

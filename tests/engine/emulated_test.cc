@@ -94,15 +94,18 @@ TEST(EmulatedDevice, AThousandSchedulesGiveTheSameBits) {
 TEST(EmulatedDevice, ARemovedEventIsFound) {
   const Outcome whole = run_on({.seed = 3}, "double_buffer", 9);
   ASSERT_EQ(failures(whole), 0);
-  ASSERT_GT(whole.stats.waits, 4u);
+  int removed = 0;
   for (size_t wait = 1; wait <= whole.stats.waits; ++wait) {
     for (uint64_t seed = 0; seed < 3; ++seed) {
       const Outcome run = run_on({.seed = seed, .faults = {.drop_wait = wait}}, "double_buffer", 9);
+      if (run.stats.waits < wait) continue;  // the requests made up fewer batches this time
+      ++removed;
       EXPECT_FALSE(run.violations.empty())
           << "wait " << wait << " can be removed unnoticed, seed " << seed;
       EXPECT_GT(failures(run), 0);
     }
   }
+  EXPECT_GT(removed, 12);
 }
 
 // Requests of one batch share their fate; nothing else may.

@@ -8,6 +8,7 @@
 #include <numeric>
 #include <random>
 
+#include "engine/tiers.h"
 #include "support/golden_file.h"
 #include "support/paths.h"
 #include "wde/engine.h"
@@ -38,7 +39,8 @@ struct Configuration {
   int data_parallel = 1;
   int threads = 2;
   int batch_requests = 64;
-  std::string attention = "flash";
+  std::string attention;  // empty: the best
+  std::string isa;        // the same
 };
 
 // The answers in the order of the texts, which are submitted in a shuffled order.
@@ -52,6 +54,7 @@ Rows embed(const std::string& model, const std::string& dtype, const Configurati
   options.threads = configuration.threads;
   options.max_batch_requests = configuration.batch_requests;
   options.attention_backend = configuration.attention;
+  options.isa = configuration.isa;
   const auto engine = Engine::load(options);
   EXPECT_TRUE(engine.ok()) << engine.status().message();
   Rows rows(texts.size());
@@ -74,16 +77,19 @@ bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
          std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
-void expect_invariance(const std::string& model, const std::string& dtype, size_t texts_count) {
+void expect_invariance(const std::string& model, const std::string& isa, const std::string& dtype,
+                       size_t texts_count, const std::vector<int>& batch_sizes) {
   const std::vector<std::string> texts = make_texts(texts_count);
-  const Configuration alone{.executor = "simple", .threads = 1, .batch_requests = 1};
+  const Configuration alone{.executor = "simple", .threads = 1, .batch_requests = 1, .isa = isa};
   const Rows expected = embed(model, dtype, alone, texts, 0);
   uint32_t seed = 1;
   for (const char* executor : {"simple", "double_buffer"}) {
-    for (const int batch_requests : {1, 2, 3, 8, 17, 64}) {
+    for (const int batch_requests : batch_sizes) {
       for (const int workers : {1, 2}) {
-        const Configuration configuration{
-            .executor = executor, .data_parallel = workers, .batch_requests = batch_requests};
+        const Configuration configuration{.executor = executor,
+                                          .data_parallel = workers,
+                                          .batch_requests = batch_requests,
+                                          .isa = isa};
         const Rows rows = embed(model, dtype, configuration, texts, seed++);
         for (size_t i = 0; i < texts.size(); ++i) {
           ASSERT_TRUE(same_bits(rows[i], expected[i]))
@@ -95,26 +101,53 @@ void expect_invariance(const std::string& model, const std::string& dtype, size_
   }
 }
 
-TEST(BatchInvariance, TinyModelF32) {
-  expect_invariance(test::fixture("models/mean_normalize"), "f32", 150);
+const std::vector<int> kBatchSizes = {1, 2, 3, 8, 17, 64};
+
+class BatchInvarianceOfTier : public testing::TestWithParam<test::Tier> {};
+
+TEST_P(BatchInvarianceOfTier, TinyModel) {
+  WDE_SKIP_REFUSED(GetParam());
+  expect_invariance(test::fixture("models/mean_normalize"), GetParam().isa, GetParam().dtype, 150,
+                    {1, 3, 17, 64});
 }
-TEST(BatchInvariance, TinyModelBf16) {
-  expect_invariance(test::fixture("models/mean_normalize"), "bf16", 150);
+
+TEST_P(BatchInvarianceOfTier, OddGeometry) {
+  WDE_SKIP_REFUSED(GetParam());
+  expect_invariance(test::fixture("models/cls_odd"), GetParam().isa, GetParam().dtype, 80,
+                    {1, 3, 17, 64});
 }
-TEST(BatchInvariance, OddGeometryF32) {
-  expect_invariance(test::fixture("models/cls_odd"), "f32", 150);
+
+INSTANTIATE_TEST_SUITE_P(Tiers, BatchInvarianceOfTier, testing::ValuesIn(test::every_tier()),
+                         test::tier_name);
+
+class RealBatchInvarianceOfTier : public testing::TestWithParam<test::Tier> {};
+
+TEST_P(RealBatchInvarianceOfTier, RealModel) {
+  const std::string model = test::real_model();
+  WDE_SKIP_WITHOUT(model, "all-MiniLM-L6-v2 (WDE_TEST_MODEL)");
+  WDE_SKIP_REFUSED(GetParam());
+  expect_invariance(model, GetParam().isa, GetParam().dtype, 24, {3, 64});
 }
+
+INSTANTIATE_TEST_SUITE_P(Tiers, RealBatchInvarianceOfTier,
+                         testing::ValuesIn(test::tiers_for_real_models()), test::tier_name);
 
 TEST(BatchInvariance, RealModelF32) {
   const std::string model = test::real_model();
   WDE_SKIP_WITHOUT(model, "all-MiniLM-L6-v2 (WDE_TEST_MODEL)");
-  expect_invariance(model, "f32", 40);
+  expect_invariance(model, "", "f32", 40, kBatchSizes);
 }
 
 TEST(BatchInvariance, RealModelBf16) {
   const std::string model = test::real_model();
   WDE_SKIP_WITHOUT(model, "all-MiniLM-L6-v2 (WDE_TEST_MODEL)");
-  expect_invariance(model, "bf16", 40);
+  expect_invariance(model, "", "bf16", 40, kBatchSizes);
+}
+
+TEST(BatchInvariance, RealModelInt8) {
+  const std::string model = test::real_model();
+  WDE_SKIP_WITHOUT(model, "all-MiniLM-L6-v2 (WDE_TEST_MODEL)");
+  expect_invariance(model, "", "int8", 40, kBatchSizes);
 }
 
 TEST(AttentionBackends, NaiveAndFlashAgree) {

@@ -64,6 +64,7 @@ TEST(Binary, AWrongCommandLineSaysWhatWasMeant) {
   } cases[] = {
       {{}, "no command is named"},
       {{"embd"}, "did you mean embed?"},
+      {{"nosuchcommand", "--help"}, "no command nosuchcommand"},
       {{"--frobnicate"}, "no flag --frobnicate"},
       {{"embed", "--dimesnions", "3"}, "did you mean --dimensions?"},
       {{"embed", "--modle=x"}, "did you mean --model?"},
@@ -81,6 +82,8 @@ TEST(Binary, AWrongCommandLineSaysWhatWasMeant) {
       {{"embed", "-m", kModel, "--dtype", "f7"}, "f7"},
       {{"serve"}, "no model is named"},
       {{"serve", "-m", kModel, "--port", "70000"}, "--port"},
+      {{"serve", "--payload-limit", "-1"}, "--payload-limit: must be at least 1"},
+      {{"serve", "--max-client-batch-size", "0"}, "must be at least 1, not \"0\""},
       {{"info"}, "no model is named"},
   };
   for (const auto& wrong : cases) {
@@ -208,9 +211,22 @@ TEST(Binary, AClosedStdoutEndsTheRunAlthoughStdinStaysOpen) {
 }
 
 TEST(Binary, AFullDiskIsAFailure) {
-  const Ended ended = run_wde({"embed", "-m", kModel, "-o", "/dev/full"}, "a\n");
-  EXPECT_EQ(ended.exit_code, 1);
-  EXPECT_THAT(ended.err, HasSubstr("/dev/full"));
+  for (const char* command : {"embed", "hidden", "tokenize"}) {
+    const Ended ended = run_wde({command, "-m", kModel, "-o", "/dev/full"}, "a\n");
+    EXPECT_EQ(ended.exit_code, 1) << command;
+    EXPECT_THAT(ended.err, HasSubstr("/dev/full"));
+  }
+}
+
+TEST(Binary, AnOutputThatIsTheInputKeepsItsContent) {
+  const test::TemporaryFolder folder;
+  const std::string texts = folder.write("texts", "a\nb\n");
+  for (const char* command : {"embed", "hidden", "tokenize"}) {
+    const Ended ended = run_wde({command, "-m", kModel, texts, "-o", texts});
+    EXPECT_EQ(ended.exit_code, 2) << command;
+    EXPECT_THAT(ended.err, HasSubstr("is the input"));
+    EXPECT_EQ(test::content_of(texts), "a\nb\n") << command;
+  }
 }
 
 TEST(Binary, SignalsEndEmbedBetweenLines) {
@@ -222,6 +238,23 @@ TEST(Binary, SignalsEndEmbedBetweenLines) {
     const Ended ended = process.wait();
     EXPECT_EQ(ended.exit_code, 128 + signal);
     EXPECT_THAT(ended.out, IsEmpty());
+  }
+}
+
+// The pipe is full, so that the signal comes in the middle of a write.
+TEST(Binary, SignalsCutNoLine) {
+  const test::TemporaryFolder folder;
+  std::string content;
+  for (int i = 0; i < 20'000; ++i) content += "some words in a line\n";
+  const std::string texts = folder.write("texts", content);
+  for (const char* command : {"embed", "tokenize"}) {
+    Process process({command, "-m", kModel, texts});
+    process.read_line();
+    process.send(SIGINT);
+    const Ended ended = process.wait();
+    EXPECT_EQ(ended.exit_code, 128 + SIGINT) << command;
+    const bool whole = ended.out.empty() || ended.out.back() == '\n';
+    EXPECT_TRUE(whole) << command << " ends with " << ended.out.substr(ended.out.rfind('\n') + 1);
   }
 }
 
@@ -264,6 +297,61 @@ TEST(Binary, BenchReportsEveryConfiguration) {
   EXPECT_GE(rows, 2u * 2u * 2u);
   EXPECT_GE(lines_of(ended.out).size(), rows);
   EXPECT_THAT(test::content_of(folder.file("b.svg")), StartsWith("<svg "));
+}
+
+TEST(Binary, BenchComparesEveryDtype) {
+  const test::TemporaryFolder folder;
+  const Ended ended = run_wde({"bench", "-m", kModel, "--batch-sizes", "4", "--rounds", "1",
+                               "--seconds", "0.001", "--dtype", "f32,bf16,int8", "--executor",
+                               "simple", "--json", folder.file("b.json")});
+  ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  const auto report = json::parse_file(folder.file("b.json"));
+  ASSERT_TRUE(report.ok());
+  std::vector<std::string> against_f32;
+  for (const json::value& check : report->as_object().at("checks").as_array()) {
+    const json::object& object = check.as_object();
+    EXPECT_LE(object.at("largest_difference").to_number<double>(),
+              object.at("allowed").to_number<double>());
+    const json::object& config = object.at("config").as_object();
+    const json::object& reference = object.at("reference").as_object();
+    if (reference.at("dtype").as_string() == "f32" && config.at("dtype").as_string() != "f32") {
+      EXPECT_GT(object.at("largest_difference").to_number<double>(), 0);
+      against_f32.emplace_back(config.at("dtype").as_string());
+    }
+  }
+  EXPECT_THAT(against_f32, ::testing::ElementsAre("bf16", "int8"));
+}
+
+TEST(Binary, BenchProfilesOps) {
+  const std::vector<std::string> profile = {"bench",     "-m",    kModel,       "--profile",
+                                            "--seconds", "0.001", "--executor", "simple",
+                                            "--dtype",   "int8",  "--threads",  "1"};
+  const test::TemporaryFolder folder;
+  std::vector<std::string> arguments = profile;
+  arguments.insert(arguments.end(), {"--attention-backend", "flash", "--json", folder.file("p")});
+  const Ended ended = run_wde(arguments);
+  ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  for (const char* part : {"flash, simple, int8, 1 threads: ", "GFLOP/s end to end", "linear 72x24",
+                           "attention", "layer_norm", "pooling", "outside ops"}) {
+    EXPECT_THAT(ended.out, HasSubstr(part));
+  }
+  const auto report = json::parse_file(folder.file("p"));
+  ASSERT_TRUE(report.ok()) << report.status().message();
+  ASSERT_EQ(report->as_array().size(), 1u);
+  EXPECT_EQ(report->as_array()[0].as_object().at("ops").as_array().size(), 8u);
+
+  arguments = profile;  // every attention backend in turn; JSON instead of the table
+  arguments.insert(arguments.end(), {"--json", "-"});
+  const auto of_all = json::parse(run_wde(arguments).out);
+  ASSERT_TRUE(of_all.ok()) << of_all.status().message();
+  EXPECT_GE(of_all->as_array().size(), 2u);
+}
+
+TEST(Binary, BenchDrawsNoProfile) {
+  const Ended ended = run_wde({"bench", "-m", kModel, "--profile", "--svg", "/nonexistent/p.svg"});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("--svg"));
+  EXPECT_THAT(ended.out, IsEmpty());
 }
 
 }  // namespace

@@ -24,6 +24,8 @@ class FakeEngine : public Engine {
     info_.embedding_size = 3;
     info_.max_length = 16;
     info_.max_batch_requests = 8;
+    info_.dtype = "f32";
+    info_.threads = 1;
     thread_ = std::thread([this] { answer_all(); });
   }
   ~FakeEngine() override { shutdown(); }
@@ -47,6 +49,7 @@ class FakeEngine : public Engine {
   const ModelInfo& info() const override { return info_; }
   size_t pending() const override { return 0; }
   std::string metrics() const override { return ""; }
+  std::vector<OpProfile> take_profile() override { return {}; }
   void shutdown() override {
     {
       const std::lock_guard lock(mutex_);

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "base/json.h"
+#include "entrypoints/cli/bench_check.h"
+#include "entrypoints/cli/bench_profile.h"
 #include "entrypoints/cli/bench_report.h"
 #include "entrypoints/cli/bench_texts.h"
 #include "entrypoints/cli/measure.h"
@@ -178,6 +180,99 @@ TEST(BenchReport, TableHasALineForEveryRow) {
   EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 3 + 1 + 1 + 4);
 }
 
+TEST(BenchCheck, HoldsEachAgainstItsNearestRelative) {
+  const std::vector<BenchConfig> configs = {
+      {"f32", "flash", "double_buffer"}, {"f32", "flash", "simple"},
+      {"f32", "naive", "simple"},        {"bf16", "flash", "simple"},
+      {"bf16", "naive", "simple"},       {"int8", "naive", "simple"},
+      {"int8", "flash", "simple"},       {"int8", "flash", "double_buffer"}};
+  const std::vector<size_t> expected = {0, 0, 0, 0, 3, 0, 5, 6};
+  for (size_t i = 1; i < configs.size(); ++i) {
+    EXPECT_EQ(reference_of(configs, i), expected[i]) << configs[i].name();
+  }
+}
+
+TEST(BenchCheck, AllowsTheCoarserRounding) {
+  const BenchConfig f32{"f32", "flash", "simple"}, bf16{"bf16", "flash", "simple"},
+      int8{"int8", "flash", "simple"};
+  for (const BenchConfig& config : {f32, bf16, int8}) {
+    BenchConfig other = config;
+    other.executor = "double_buffer";
+    EXPECT_EQ(allowed_difference(config, other), 0) << config.name();
+    other.attention_backend = "naive";
+    EXPECT_GT(allowed_difference(config, other), 0) << config.name();
+  }
+  EXPECT_LT(allowed_difference(bf16, f32), allowed_difference(int8, f32));
+  EXPECT_EQ(allowed_difference(bf16, int8), allowed_difference(int8, f32));
+  EXPECT_EQ(allowed_difference(f32, int8), allowed_difference(int8, f32));
+  EXPECT_LT(allowed_difference(int8, f32), 0.5) << "what is unrelated must not pass";
+}
+
+TEST(BenchCheck, DifferencesAreSharesOfTheLargestComponent) {
+  const BenchConfig f32{"f32", "flash", "simple"}, int8{"int8", "flash", "simple"};
+  const BenchCheck near = compare_answers(int8, {{10, -20.5f}}, f32, {{10, -20}});
+  EXPECT_EQ(near.largest_difference, 0.025);
+  EXPECT_TRUE(near.passed());
+  EXPECT_FALSE(compare_answers(int8, {{10, 20}}, f32, {{10, -20}}).passed());
+  EXPECT_FALSE(compare_answers(int8, {{10}}, f32, {{10, -20}}).passed());
+  constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_FALSE(compare_answers(int8, {{kNaN}}, f32, {{1}}).passed());
+  EXPECT_FALSE(compare_answers(int8, {{1}}, f32, {{kNaN}}).passed());
+  // Of one dtype and backend only equal bits pass, however large the vectors.
+  EXPECT_TRUE(compare_answers(f32, {{0, 1e9f}}, f32, {{0, 1e9f}}).passed());
+  EXPECT_FALSE(compare_answers(f32, {{-0.0f, 1e9f}}, f32, {{0, 1e9f}}).passed());
+}
+
+ProfileReport small_profile() {
+  return {.config = "flash, simple, int8",
+          .threads = 2,
+          .wall_seconds = 1,
+          .documents = 30,
+          .tokens = 600,
+          .peak_gflops = 100,
+          .ops = {{"pooling", 3, 0.25, 0, 1e9}, {"linear 4x8 gelu", 6, 1.0, 25e9, 2e9}}};
+}
+
+TEST(BenchProfile, TableSharesTheTimeOut) {
+  const ProfileReport report = small_profile();
+  const std::string table = profile_table({&report, 1});
+  EXPECT_THAT(table, HasSubstr("flash, simple, int8, 2 threads: 30 texts, 600 tokens in 1.00 s"));
+  EXPECT_THAT(table, HasSubstr("25.0 GFLOP/s end to end, 25.0 % of the 100.0 GFLOP/s"));
+  // Two threads were in the op for half a second each: 50 GFLOP/s, half of the peak; 4 GB/s.
+  EXPECT_THAT(table, ::testing::ContainsRegex(
+                         "linear 4x8 gelu +6 +1000\\.0 +50\\.0 % +50\\.0 +50\\.0 % +4\\.0\n"));
+  EXPECT_THAT(table, ::testing::ContainsRegex("pooling +3 +250\\.0 +12\\.5 % +8\\.0\n"));
+  EXPECT_THAT(table, ::testing::ContainsRegex("outside ops +750\\.0 +37\\.5 %\n"));
+  EXPECT_LT(table.find("linear 4x8"), table.find("pooling")) << "the longest first";
+}
+
+TEST(BenchProfile, JsonHoldsEveryOp) {
+  const std::vector<ProfileReport> reports = {small_profile(), small_profile()};
+  const auto parsed = json::parse(profile_json(reports));
+  ASSERT_TRUE(parsed.ok());
+  ASSERT_EQ(parsed->as_array().size(), 2u);
+  const json::object& report = parsed->as_array()[1].as_object();
+  EXPECT_EQ(report.at("config").as_string(), "flash, simple, int8");
+  EXPECT_EQ(report.at("peak_gflops").as_double(), 100);
+  const json::array& ops = report.at("ops").as_array();
+  ASSERT_EQ(ops.size(), 2u);
+  EXPECT_EQ(ops[1].as_object().at("op").as_string(), "linear 4x8 gelu");
+  EXPECT_EQ(ops[1].as_object().at("calls").as_int64(), 6);
+  EXPECT_EQ(ops[1].as_object().at("flops").as_double(), 25e9);
+}
+
+TEST(BenchProfile, GoesThroughAllTextsAndFailsWithTheFirstError) {
+  test::FakeEngine engine;
+  const std::vector<std::string> texts = {"a", "bb", "ccc"};
+  const auto report = profile_bulk(engine, texts, 0.001);
+  ASSERT_TRUE(report.ok()) << report.status().message();
+  EXPECT_GT(report->documents, 0u);
+  EXPECT_EQ(report->documents % texts.size(), 0u);
+  EXPECT_NEAR(report->tokens, 2.0 * static_cast<double>(report->documents), 1e-6 * report->tokens);
+  const std::vector<std::string> failing = {"a", "fail"};
+  EXPECT_FALSE(profile_bulk(engine, failing, 0.001).ok());
+}
+
 TEST(ProgressText, SaysRatesAndWhatIsLeft) {
   EXPECT_EQ(
       progress_text(
@@ -195,7 +290,7 @@ TEST(ProgressText, SaysRatesAndWhatIsLeft) {
 
 TEST(TokenLines, IdsAndDetails) {
   const std::vector<Token> tokens = {{101, "[CLS]", true, 0, 0}, {7592, "he\"llo", false, 0, 5}};
-  EXPECT_EQ(token_ids_line(tokens), "[101,7592]\n");
+  EXPECT_EQ(token_ids_line(std::vector<int32_t>{101, 7592}), "[101,7592]\n");
   EXPECT_EQ(token_ids_line({}), "[]\n");
   EXPECT_EQ(token_details_line(tokens),
             "[{\"id\":101,\"text\":\"[CLS]\",\"special\":true,\"start\":null,\"end\":null},"

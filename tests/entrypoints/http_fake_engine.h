@@ -34,6 +34,14 @@ class FakeTokenizer final : public TextTokenizer {
     return tokens;
   }
 
+  Result<std::vector<int32_t>> token_ids(const Input& input,
+                                         bool add_special_tokens) const override {
+    WDE_ASSIGN_OR_RETURN(const std::vector<Token> tokens, tokenize(input, add_special_tokens));
+    std::vector<int32_t> ids;
+    for (const Token& token : tokens) ids.push_back(token.id);
+    return ids;
+  }
+
   Result<std::string> decode(std::span<const int32_t> ids,
                              bool skip_special_tokens) const override {
     std::string text;
@@ -133,6 +141,7 @@ class FakeEngine final : public Engine {
     const std::lock_guard lock(mutex_);
     return queue_.size();
   }
+  std::vector<OpProfile> take_profile() override { return {}; }
   std::string metrics() const override { return "te_queue_size 0\n"; }
   void shutdown() override {
     {

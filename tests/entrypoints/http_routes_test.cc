@@ -24,6 +24,18 @@ TEST_F(HttpRoutes, EmbedAnswersOneVectorPerInput) {
             "[[3,0.5,-0.25,0.1],[1,0.5,-0.25,0.1],[0,0.5,-0.25,0.1]]");
 }
 
+// Where huggingface_hub's client asks when it is given the server's address alone.
+TEST_F(HttpRoutes, TheRootIsWhatTheModelIsFor) {
+  ServerOptions options;
+  options.api_key = "secret";
+  start(options);
+  const std::string_view body = R"({"inputs":["two words"]})";
+  EXPECT_EQ(post("/", body, "Authorization: Bearer secret\r\n").body, "[[2,0.5,-0.25,0.1]]");
+  expect_tei_error(post("/", body), 401, "Validation");
+  EXPECT_EQ(get("/").status, 200);
+  EXPECT_EQ(Client(port()).request("DELETE", "/").header("allow"), "POST, GET, HEAD");
+}
+
 TEST_F(HttpRoutes, EmbedPassesItsFieldsOn) {
   ServerOptions options;
   options.auto_truncate = false;
@@ -367,6 +379,11 @@ TEST_F(HttpRoutes, CorsForAnyOrigin) {
   EXPECT_EQ(preflight.status, 204);
   EXPECT_EQ(preflight.header("access-control-allow-methods"), "GET, POST");
   EXPECT_EQ(preflight.header("access-control-allow-headers"), "content-type, authorization");
+  const ClientResponse asked =
+      Client(port()).request("OPTIONS", "/v1/embeddings", {},
+                             "Origin: http://a.example\r\nAccess-Control-Request-Method: POST\r\n"
+                             "Access-Control-Request-Headers: authorization,x-stainless-lang\r\n");
+  EXPECT_EQ(asked.header("access-control-allow-headers"), "authorization,x-stainless-lang");
 }
 
 TEST_F(HttpRoutes, CorsForListedOrigins) {

@@ -28,8 +28,24 @@ constexpr std::string_view kSmall = R"({"version": "1.0",
   "model": {"type": "WordPiece", "unk_token": "[UNK]", "max_input_chars_per_word": 100,
     "vocab": {"[UNK]": 0, "[CLS]": 1, "a": 2, "##b": 3, "##bc": 4, "c": 5, "##a": 6, "##c": 7}}})";
 
+// One that encodes without offsets in a pass of its own.
+constexpr std::string_view kBert = R"({"version": "1.0",
+  "added_tokens": [
+    {"id": 1, "content": "[CLS]", "special": true, "normalized": false},
+    {"id": 8, "content": "<x>", "lstrip": true, "rstrip": true, "normalized": false},
+    {"id": 9, "content": "<Y>", "single_word": true, "normalized": true}],
+  "normalizer": {"type": "BertNormalizer", "lowercase": true},
+  "pre_tokenizer": {"type": "BertPreTokenizer"},
+  "model": {"type": "WordPiece", "unk_token": "[UNK]", "max_input_chars_per_word": 300,
+    "vocab": {"[UNK]": 0, "[CLS]": 1, "a": 2, "##b": 3, "##bc": 4, "c": 5, "##a": 6, "##c": 7}}})";
+
 const Tokenizer& small_tokenizer() {
   static const std::unique_ptr<Tokenizer> tokenizer = load_tokenizer_json(kSmall).value();
+  return *tokenizer;
+}
+
+const Tokenizer& bert_tokenizer() {
+  static const std::unique_ptr<Tokenizer> tokenizer = load_tokenizer_json(kBert).value();
   return *tokenizer;
 }
 
@@ -47,6 +63,11 @@ void check(const Tokenizer& tokenizer, std::string_view text, std::string_view p
     const int sequence = encoding->sequence[i];
     WDE_CHECK(offset.begin <= offset.end && (sequence < 0 || offset.end <= code_points[sequence]));
   }
+  EncodeOptions ids_only = options;
+  ids_only.offsets = false;
+  const Encoding plain = tokenizer.encode(text, pair, ids_only).value();
+  WDE_CHECK(plain.ids == encoding->ids && plain.truncated == encoding->truncated);
+  WDE_CHECK(plain.type_ids == encoding->type_ids);
   WDE_CHECK(tokenizer.decode(encoding->ids, options.add_special_tokens).ok());
   (void)tokenizer.encode_ids(encoding->ids, options);
 }
@@ -63,6 +84,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   options.max_length = size == 0 ? 4 : data[0] % 32;
   options.truncation_side = size % 2 == 0 ? Side::kLeft : Side::kRight;
   check(small_tokenizer(), text, pair, options);
+  check(bert_tokenizer(), text, pair, options);
+  options.max_length = 0;
+  check(bert_tokenizer(), text, pair, options);
+  options.max_length = size == 0 ? 4 : data[0] % 32;
 
   const auto hostile = load_tokenizer_json(bytes);
   if (!hostile.ok()) return 0;

@@ -12,6 +12,7 @@
 #include "base/dtype.h"
 #include "ops/registry.h"
 #include "tensor/device_registry.h"
+#include "tensor/emulated_device.h"
 
 namespace wde::ops::test {
 
@@ -89,7 +90,7 @@ class OpRunner {
  public:
   OpRunner(const OpTable& table, int threads)
       : table_(table),
-        device_(create_device(table.device_kind).value()),
+        device_(device_of(table)),
         stream_(device_->create_stream()),
         arena_storage_(device_->allocate(kArenaBytes).value()),
         arena_(arena_storage_.data(), kArenaBytes),
@@ -149,6 +150,13 @@ class OpRunner {
  private:
   static constexpr size_t kArenaBytes = size_t{16} << 20;
   static constexpr std::byte kGap{0x5a};
+
+  // The emulated one with little memory: it reserves address space for each byte, which qemu-user
+  // books page by page.
+  static std::shared_ptr<Device> device_of(const OpTable& table) {
+    if (table.device_kind != "emulated") return create_device(table.device_kind).value();
+    return create_emulated_device({.memory_bytes = size_t{64} << 20}).value();
+  }
 
   const OpTable& table_;
   std::shared_ptr<Device> device_;

@@ -88,6 +88,9 @@ HWY_AFTER_NAMESPACE();
 namespace wde::ops::test {
 namespace {
 
+// Its instruction for rounding to bf16 takes subnormals for zeros.
+constexpr std::string_view kFlushing = "avx512_bf16";
+
 std::vector<VectorFunctions> all_functions() {
   std::vector<VectorFunctions> functions = {WDE_HWY_PORTABLE::vector_functions("portable")};
 #if HWY_TARGETS & HWY_AVX2
@@ -96,6 +99,13 @@ std::vector<VectorFunctions> all_functions() {
 #if HWY_TARGETS & HWY_AVX3
   if (choose_op_table("cpu", "avx512").ok())
     functions.push_back(N_AVX3::vector_functions("avx512"));
+#endif
+#if HWY_TARGETS & HWY_NEON
+  functions.push_back(N_NEON::vector_functions("neon"));
+#endif
+#if HWY_TARGETS & HWY_AVX3_DL
+  if (choose_op_table("cpu", kFlushing).ok())
+    functions.push_back(N_AVX3_DL::vector_functions(kFlushing));
 #endif
   return functions;
 }
@@ -208,7 +218,8 @@ TEST(VectorMath, Bf16RoundsAsTheScalarDoes) {
     std::vector<bf16> y(x.size());
     functions.round(x.data(), y.data(), x.size());
     for (size_t i = 0; i < x.size(); ++i) {
-      ASSERT_EQ(y[i].bits, to_bf16(x[i]).bits)
+      const bool flushed = functions.isa == kFlushing && std::fpclassify(x[i]) == FP_SUBNORMAL;
+      ASSERT_EQ(y[i].bits, to_bf16(flushed ? std::copysign(0.0f, x[i]) : x[i]).bits)
           << functions.isa << " " << std::bit_cast<uint32_t>(x[i]);
     }
   }

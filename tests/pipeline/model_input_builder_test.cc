@@ -52,6 +52,58 @@ TEST(ModelInputBuilder, EveryShardCountsFromZero) {
   EXPECT_EQ(block[input.type_ids_offset()], 0);
 }
 
+TEST(ModelInputBuilder, TypesThatTheModelLacksAreZero) {
+  for (const auto& [type_vocab_size, expected] :
+       {std::pair{0, std::vector<int32_t>{0, 0, 0}}, {1, {0, 0, 0}}, {2, {0, 1, 1}}}) {
+    const ModelInputBuilder builder({.type_vocab_size = type_vocab_size, .shards = {}});
+    schema::Batch batch;
+    batch.requests.push_back(make_request({7, 8, 9}, {0, 1, 1}));
+    batch.tokens = 3;
+    std::vector<int32_t> block(schema::ModelInput::capacity(3, 1), -1);
+    const schema::ModelInput input = builder.build(&batch, block);
+    const int32_t* types = block.data() + input.type_ids_offset();
+    EXPECT_EQ(std::vector<int32_t>(types, types + 3), expected) << type_vocab_size << " types";
+  }
+}
+
+// The rows come in the order of the tokens, and the answers are given in that of the batch.
+TEST(ModelInputBuilder, TheBatchIsSortedAsItsTokensAreAndEqualLengthsKeepTheirOrder) {
+  const ModelInputBuilder builder({.shards = {}});
+  schema::Batch batch;
+  std::vector<int32_t> shorter, expected;  // enough of them that an unstable sort would show
+  for (int32_t id = 0; id < 60; id += 2) {
+    batch.requests.push_back(make_request({id}, {0}));
+    batch.requests.push_back(make_request({id + 1, id + 1}, {0, 0}, 1));
+    shorter.push_back(id);
+    expected.push_back(id + 1);
+  }
+  expected.insert(expected.end(), shorter.begin(), shorter.end());
+  for (auto& request : batch.requests) request.task = Task::kHidden;
+  batch.tokens = 90;
+  std::vector<int32_t> block(schema::ModelInput::capacity(90, 60));
+  const schema::ModelInput input = builder.build(&batch, block);
+  const int32_t* cu_seqlens = block.data() + input.cu_seqlens_offset();
+  for (size_t b = 0; b < 60; ++b) {
+    EXPECT_EQ(batch.requests[b].ids.front(), expected[b]);
+    EXPECT_EQ(block[static_cast<size_t>(cu_seqlens[b])], expected[b]);
+    EXPECT_EQ(block[input.skip_offset() + b], b < 30 ? 1 : 0);
+  }
+  EXPECT_EQ(input.task, Task::kHidden);
+}
+
+TEST(ModelInputBuilder, AShardASequenceStillFitsTheCapacity) {
+  const ModelInputBuilder builder(
+      {.shards = {.lanes = 4, .shard_tokens = 1, .max_shard_tokens = 2}});
+  schema::Batch batch;
+  for (int i = 0; i < 4; ++i) batch.requests.push_back(make_request({i, i}, {0, 0}));
+  batch.tokens = 8;
+  std::vector<int32_t> block(schema::ModelInput::capacity(8, 4), -1);
+  const schema::ModelInput input = builder.build(&batch, block);
+  EXPECT_EQ(input.shards.size(), 4u);
+  ASSERT_LE(input.used(), block.size());
+  for (size_t i = input.used(); i < block.size(); ++i) EXPECT_EQ(block[i], -1);
+}
+
 // For any lengths: shards cover all sequences once, in order, and never exceed the hard limit.
 TEST(PlanShards, CoversEverythingWithinTheLimit) {
   std::mt19937 random(3);
@@ -87,6 +139,19 @@ TEST(PlanShards, EvenLengthsGiveEvenShards) {
       plan_shards(lengths, {.lanes = 2, .shard_tokens = 256, .max_shard_tokens = 512});
   ASSERT_EQ(shards.size(), 4u);
   for (const schema::Shard& shard : shards) EXPECT_EQ(shard.tokens, 256);
+}
+
+TEST(PlanShards, OneShardUnlessAsked) {
+  const std::vector<int32_t> lengths = {5, 4, 3};
+  EXPECT_EQ(plan_shards(lengths, {.lanes = 2}).size(), 1u);
+}
+
+TEST(PlanShards, TheHardLimitHoldsWhereOneShardIsAimedAt) {
+  const std::vector<int32_t> lengths = {5, 4, 3};
+  const auto shards = plan_shards(lengths, {.lanes = 4, .shard_tokens = 0, .max_shard_tokens = 7});
+  ASSERT_EQ(shards.size(), 2u);
+  EXPECT_EQ(shards[0].tokens, 5);
+  EXPECT_EQ(shards[1].tokens, 7);
 }
 
 TEST(PlanShards, FewSequencesStayTogetherForTheOpsToSplit) {

@@ -59,6 +59,54 @@ TEST(OutputProcessor, HiddenStatesAreSplitByTokens) {
   EXPECT_EQ(answered.results[1]->values, (std::vector<float>{5, 6}));
 }
 
+TEST(OutputProcessor, HiddenStatesAreNeitherCutNorNormalized) {
+  Answered answered;
+  schema::Batch batch;
+  batch.requests.push_back(
+      make_request(&answered, Task::kHidden, 2, {.normalize = true, .dimensions = 1}));
+  const std::vector<float> values = {3, 4, 5, 6};
+  OutputProcessor().answer(&batch, {.values = values, .columns = 2, .status = {}});
+  EXPECT_EQ(answered.results[0]->columns, 2);
+  EXPECT_EQ(answered.results[0]->values, values);
+}
+
+// torch.nn.functional.normalize divides by at least 1e-12, and a square must not overflow.
+TEST(OutputProcessor, NormalizesTheTinyAndTheHuge) {
+  Answered answered;
+  schema::Batch batch;
+  for (int i = 0; i < 2; ++i) {
+    batch.requests.push_back(make_request(&answered, Task::kEmbed, 1, {.normalize = true}));
+  }
+  const std::vector<float> values = {3e-14f, 4e-14f, 3e30f, 4e30f};
+  OutputProcessor().answer(&batch, {.values = values, .columns = 2, .status = {}});
+  EXPECT_FLOAT_EQ(answered.results[0]->values[0], 0.03f);
+  EXPECT_FLOAT_EQ(answered.results[0]->values[1], 0.04f);
+  EXPECT_FLOAT_EQ(answered.results[1]->values[0], 0.6f);
+  EXPECT_FLOAT_EQ(answered.results[1]->values[1], 0.8f);
+}
+
+TEST(OutputProcessor, AnAnswerTellsWhatBecameOfItsRequest) {
+  Answered answered;
+  schema::Batch batch;
+  batch.requests.push_back(make_request(&answered, Task::kEmbed, 7, {.dimensions = 2}));
+  schema::SchedulableRequest& request = batch.requests.front();
+  request.characters = 30;
+  request.truncated = true;
+  request.timestamps.arrival = Clock::time_point(std::chrono::seconds(1));
+  request.timestamps.end = Clock::time_point(std::chrono::seconds(2));
+  const std::vector<float> values = {1, 2, 3};
+  OutputProcessor().answer(&batch, {.values = values, .columns = 3, .status = {}});
+  const Response& response = *answered.results[0];
+  EXPECT_EQ(response.task, Task::kEmbed);
+  EXPECT_EQ(response.rows, 1);
+  EXPECT_EQ(response.columns, 2);
+  EXPECT_EQ(response.tokens, 7);
+  EXPECT_EQ(response.characters, 30);
+  EXPECT_TRUE(response.truncated);
+  EXPECT_EQ(response.timestamps.arrival, Clock::time_point(std::chrono::seconds(1)));
+  EXPECT_EQ(response.timestamps.end, Clock::time_point(std::chrono::seconds(2)));
+}
+
 TEST(OutputProcessor, AFailedBatchFailsEveryRequestOnce) {
   Answered answered;
   schema::Batch batch;

@@ -145,22 +145,26 @@ Golden read_golden(const std::string& path, int* left_out) {
 }
 
 float largest_difference(const std::vector<float>& a, const std::vector<float>& b) {
-  float largest = a.size() == b.size() ? 0.0f : INFINITY;
-  for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+  if (a.size() != b.size()) return INFINITY;
+  float largest = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
     const float difference = std::abs(a[i] - b[i]);
-    if (!(difference <= largest)) largest = difference;  // a NaN is a difference too
+    if (std::isnan(difference)) return INFINITY;
+    largest = std::max(largest, difference);
   }
   return largest;
 }
 
 double cosine(const std::vector<float>& a, const std::vector<float>& b) {
+  if (a.size() != b.size()) return -1;
   double ab = 0, aa = 0, bb = 0;
-  for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+  for (size_t i = 0; i < a.size(); ++i) {
     ab += static_cast<double>(a[i]) * b[i];
     aa += static_cast<double>(a[i]) * a[i];
     bb += static_cast<double>(b[i]) * b[i];
   }
-  return ab / std::sqrt(aa * bb);
+  const double cosine = ab / std::sqrt(aa * bb);
+  return std::isnan(cosine) ? -1 : cosine;
 }
 
 }  // namespace wde::test

@@ -31,7 +31,8 @@ struct Golden {
 // refer to real data that is not on this machine are left out, and counted in *left_out.
 Golden read_golden(const std::string& path, int* left_out = nullptr);
 
-// Largest absolute difference, and cosine, of two vectors of the same size.
+// Largest absolute difference, and cosine, of two vectors; infinity and -1 where the sizes differ
+// or a number is none.
 float largest_difference(const std::vector<float>& a, const std::vector<float>& b);
 double cosine(const std::vector<float>& a, const std::vector<float>& b);
 

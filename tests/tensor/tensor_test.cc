@@ -63,18 +63,9 @@ TEST_F(TensorViewTest, SlicesColumnsOfRows) {
   EXPECT_TRUE(columns.slice_rows(1, 1).is_contiguous());
 }
 
-TEST_F(TensorViewTest, Reshapes) {
-  const TensorView reshaped = view.reshaped({5, 3, 4});
-  EXPECT_EQ(reshaped.row_stride, 12);
-  EXPECT_EQ(reshaped.data, view.data);
-  EXPECT_EQ(view.reshaped({60}).row_stride, 1);
-}
-
 TEST_F(TensorViewTest, RefusesWhatIsNotThere) {
   EXPECT_DEATH(view.slice_rows(3, 3), "check failed");
   EXPECT_DEATH(view.slice_columns(12, 1), "check failed");
-  EXPECT_DEATH(view.reshaped({61}), "check failed");
-  EXPECT_DEATH(view.slice_columns(0, 3).reshaped({15}), "check failed");
 }
 
 }  // namespace

@@ -99,9 +99,11 @@ void check_case(const Tokenizer& tokenizer, const json::object& golden) {
   for (size_t i = 0; i < found.ids.size(); ++i)
     EXPECT_EQ(found.sequence[i] == -1, found.special_mask[i] == 1);
 
-  options.offsets = false;  // another path through the normalizer; the answer must not change
+  options.offsets = false;  // another way through the tokenizer; the answer must not change
   const Encoding plain = tokenizer.encode(text, pair_or_none, options).value();
   EXPECT_EQ(plain.ids, found.ids);
+  EXPECT_EQ(plain.type_ids, found.type_ids);
+  EXPECT_EQ(plain.special_mask, found.special_mask);
   EXPECT_EQ(plain.truncated, found.truncated);
   EXPECT_TRUE(plain.offsets.empty() && plain.sequence.empty());
 }
@@ -135,7 +137,7 @@ struct Digest {
   bool operator==(const Digest&) const = default;
 };
 
-// The same as `digest` of the script.
+// The same as `digest` of the script; also holds the ids without offsets against those with.
 Digest digest(const Tokenizer& tokenizer, const std::vector<test::TextCase>& texts,
               const EncodeOptions& options) {
   boost::crc_32_type crc;
@@ -148,6 +150,9 @@ Digest digest(const Tokenizer& tokenizer, const std::vector<test::TextCase>& tex
   };
   for (const test::TextCase& text : texts) {
     const Encoding found = tokenizer.encode(text.text, text.pair, options).value();
+    EncodeOptions ids_only = options;
+    ids_only.offsets = false;
+    EXPECT_EQ(tokenizer.encode(text.text, text.pair, ids_only).value().ids, found.ids) << text.text;
     add(static_cast<uint32_t>(found.ids.size()));
     for (size_t i = 0; i < found.ids.size(); ++i) {
       add(static_cast<uint32_t>(found.ids[i]));

@@ -156,13 +156,17 @@ int run(int argc, const char* const* argv) {
   Console console;
   CLI::App app("WDE, an inference engine for prefill-only models: text in, vectors out.");
   const std::vector<Defined> defined = define_all(app);
+  const std::span<const char* const> arguments(argv + 1,
+                                               static_cast<size_t>(std::max(0, argc - 1)));
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& request) {
+    // CLI11 asks for help before it looks at the command: `wde nosuch --help` is no success.
+    const bool wrong_command =
+        chosen(defined) == nullptr && !std::string_view(arguments.front()).starts_with('-');
+    if (wrong_command) return refuse(console, explain(request, defined, arguments), nullptr);
     return help_or_version(app, request, console);
   } catch (const CLI::ParseError& error) {
-    const std::span<const char* const> arguments(argv + 1,
-                                                 static_cast<size_t>(std::max(0, argc - 1)));
     return refuse(console, explain(error, defined, arguments), chosen(defined));
   }
   const Defined* command = chosen(defined);

@@ -15,6 +15,8 @@
 #include <vector>
 
 #include "base/thread_pool.h"
+#include "entrypoints/cli/bench_check.h"
+#include "entrypoints/cli/bench_profile.h"
 #include "entrypoints/cli/bench_report.h"
 #include "entrypoints/cli/bench_texts.h"
 #include "entrypoints/cli/build_info.h"
@@ -123,43 +125,22 @@ Result<std::vector<Contestant>> load_all(const EngineOptions& options, Console& 
   return contestants;
 }
 
-// Executors must give the same bits; attention backends sum in another order.
-double allowed_difference(const BenchConfig& config, const BenchConfig& reference) {
-  if (config.attention_backend == reference.attention_backend) return 0;
-  return config.dtype == "f32" ? 1e-5 : 2e-2;
-}
-
-// The first contestant of the dtype and, where there is one, the attention backend.
-size_t reference_of(const std::vector<Contestant>& contestants, size_t index) {
-  const BenchConfig& config = contestants[index].config;
-  size_t of_dtype = index;
-  for (size_t i = index; i-- > 0;) {
-    if (contestants[i].config.dtype == config.dtype) of_dtype = i;
-  }
-  for (size_t i = 0; i < index; ++i) {
-    const BenchConfig& other = contestants[i].config;
-    if (other.dtype == config.dtype && other.attention_backend == config.attention_backend)
-      return i;
-  }
-  return of_dtype;
-}
-
 // Answers first, speed later: what computes something else is not compared.
 Result<std::vector<BenchCheck>> check_answers(const std::vector<Contestant>& contestants,
                                               const std::vector<std::string>& texts) {
+  std::vector<BenchConfig> configs;
+  for (const Contestant& contestant : contestants) configs.push_back(contestant.config);
   std::vector<std::vector<std::vector<float>>> answers;
   std::vector<BenchCheck> checks;
   for (size_t i = 0; i < contestants.size(); ++i) {
     WDE_ASSIGN_OR_RETURN(std::vector<std::vector<float>> embeddings,
                          embed_all(*contestants[i].engine, texts));
     answers.push_back(std::move(embeddings));
-    const size_t reference = reference_of(contestants, i);
-    if (reference == i) continue;
-    const BenchCheck check{
-        contestants[i].config, contestants[reference].config,
-        largest_difference(answers[i], answers[reference]),
-        allowed_difference(contestants[i].config, contestants[reference].config)};
-    if (check.largest_difference > check.allowed) {
+    if (i == 0) continue;
+    const size_t reference = reference_of(configs, i);
+    const BenchCheck check =
+        compare_answers(configs[i], answers[i], configs[reference], answers[reference]);
+    if (!check.passed()) {
       return internal_error("{} answers otherwise than {}: {:.3g} apart, {:.3g} allowed",
                             check.config.name(), check.reference.name(), check.largest_difference,
                             check.allowed);
@@ -172,9 +153,9 @@ Result<std::vector<BenchCheck>> check_answers(const std::vector<Contestant>& con
 Result<Spread> token_counts(const Engine& engine, const std::vector<std::string>& texts) {
   std::vector<double> counts;
   for (const std::string& text : texts) {
-    WDE_ASSIGN_OR_RETURN(const std::vector<Token> tokens, engine.tokenizer().tokenize(text, true));
+    WDE_ASSIGN_OR_RETURN(const std::vector<int32_t> ids, engine.tokenizer().token_ids(text, true));
     counts.push_back(static_cast<double>(
-        std::min<size_t>(tokens.size(), static_cast<size_t>(engine.info().max_length))));
+        std::min<size_t>(ids.size(), static_cast<size_t>(engine.info().max_length))));
   }
   return spread(counts);
 }
@@ -291,6 +272,26 @@ Status write_report(const BenchReport& report, const BenchFlags& flags) {
   return flags.svg_path.empty() ? Status() : write_to(flags.svg_path, bench_svg(report));
 }
 
+// Where the time goes, configuration by configuration, instead of how fast each is.
+int run_profiles(Context& context, const std::vector<Contestant>& contestants,
+                 const std::vector<std::string>& texts, const BenchFlags& flags) {
+  std::vector<ProfileReport> reports;
+  for (const Contestant& contestant : contestants) {
+    context.console.show("profiling " + contestant.config.name());
+    Result<ProfileReport> profile = profile_bulk(*contestant.engine, texts, flags.seconds);
+    if (!profile.ok()) return report(context.console, profile.status(), Phase::kRequest);
+    profile->config = contestant.config.name();
+    reports.push_back(std::move(profile).value());
+  }
+  context.console.clear();
+  Status written;
+  if (flags.json_path != "-") written = write_to("-", profile_table(reports));
+  if (written.ok() && !flags.json_path.empty()) {
+    written = write_to(flags.json_path, profile_json(reports));
+  }
+  return report(context.console, written, Phase::kRequest);
+}
+
 int run_bench(Context& context, const BenchFlags& flags) {
   if (Status named = check_model_named(flags.engine); !named.ok()) {
     return report(context.console, named, Phase::kRequest);
@@ -299,6 +300,7 @@ int run_bench(Context& context, const BenchFlags& flags) {
   if (!texts.ok()) return report(context.console, texts.status(), Phase::kRequest);
   const Result<std::vector<Contestant>> contestants = load_all(flags.engine, context.console);
   if (!contestants.ok()) return report(context.console, contestants.status(), Phase::kLoad);
+  if (flags.engine.profile) return run_profiles(context, *contestants, *texts, flags);
   const Result<BenchReport> found = measure_all(*contestants, *texts, flags, context.console);
   context.console.clear();
   return report(context.console, found.ok() ? write_report(*found, flags) : found.status(),
@@ -311,7 +313,8 @@ Run define_bench(CLI::App& app) {
   auto flags = std::make_shared<BenchFlags>();
   app.footer(
       "Examples:\n  wde bench -m MODEL\n"
-      "  wde bench -m MODEL texts.txt --dtype f32,bf16 --json report.json --svg report.svg\n"
+      "  wde bench -m MODEL texts.txt --dtype f32,bf16,int8 --json report.json --svg report.svg\n"
+      "  wde bench -m MODEL --profile --dtype int8 --attention-backend flash --executor simple\n"
       "--dtype, --attention-backend and --executor take lists; without them every usable backend "
       "and\n"
       "executor is measured. Of a file of texts, the first 256 lines are used.");
@@ -327,10 +330,12 @@ Run define_bench(CLI::App& app) {
       ->check(CLI::Range(1, 1000));
   app.add_option("--seconds", flags->seconds, "least length of a round; default 0.5")
       ->check(CLI::Range(0.001, 3600.0));
+  app.add_flag("--profile", flags->engine.profile,
+               "instead: time, GFLOP/s and GB/s by op, all texts under way")
+      ->excludes(app.add_option("--svg", flags->svg_path, "draw latency over throughput into FILE")
+                     ->type_name("FILE"));
   app.add_option("--json", flags->json_path,
                  "write a JSON report to FILE, or instead of the table to -")
-      ->type_name("FILE");
-  app.add_option("--svg", flags->svg_path, "draw latency over throughput into FILE")
       ->type_name("FILE");
   add_engine_flags(app, flags->engine);
   return [flags](Context& context) { return run_bench(context, *flags); };

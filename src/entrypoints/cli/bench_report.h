@@ -27,12 +27,14 @@ struct BenchRow {
   Spread latency_p99_ms;
 };
 
-// A configuration's answers beside those of the first one of its dtype.
+// A configuration's answers beside those of another.
 struct BenchCheck {
   BenchConfig config;
   BenchConfig reference;
-  double largest_difference = 0;
-  double allowed = 0;  // 0: the same bits
+  double largest_difference = 0;  // as a share of the reference's largest component
+  double allowed = 0;             // 0: the same bits
+
+  bool passed() const { return largest_difference <= allowed; }
 };
 
 struct BenchReport {

@@ -1,5 +1,8 @@
 #include "entrypoints/cli/command.h"
 
+#include <unistd.h>
+
+#include <chrono>
 #include <utility>
 
 #include "entrypoints/cli/output.h"
@@ -18,6 +21,14 @@ int print(Console& console, std::string_view text) {
   if (status.ok()) status = (*output)->write(text);
   if (status.ok()) status = (*output)->flush();
   return report(console, status, entrypoints::Phase::kRequest);
+}
+
+void exit_between_lines(Context& context, Output& output) {
+  context.signals.on_signal([&output, &console = context.console](int signal) {
+    output.stop_after_current_write(std::chrono::milliseconds(200));
+    console.clear();
+    ::_exit(128 + signal);
+  });
 }
 
 Status check_model_named(const EngineOptions& options) {

@@ -18,6 +18,8 @@ class App;
 
 namespace wde::cli {
 
+class Output;
+
 struct Context {
   Console& console;
   SignalWatch& signals;
@@ -44,6 +46,11 @@ int print(Console& console, std::string_view text);
 // Engine::load with a progress bar for downloads. Errors: as there, and kInvalidArgument without a
 // model.
 Result<std::unique_ptr<Engine>> load_engine(EngineOptions options, Console& console);
+// From here on, and until context.signals.on_signal(nullptr), a signal ends the process after the
+// write to `output` that is under way: no line is cut. A reader who takes nothing is not waited
+// for.
+void exit_between_lines(Context& context, Output& output);
+
 // Ok when a model is named.
 Status check_model_named(const EngineOptions& options);
 

@@ -1,8 +1,5 @@
 #include "entrypoints/cli/compute.h"
 
-#include <unistd.h>
-
-#include <chrono>
 #include <utility>
 
 namespace wde::cli {
@@ -14,14 +11,6 @@ struct Opened {
   std::unique_ptr<Output> output;
   std::unique_ptr<Engine> engine;
 };
-
-void exit_between_lines(SignalWatch& signals, Output& output, Console& console) {
-  signals.on_signal([&output, &console](int signal) {
-    output.stop_after_current_write(std::chrono::milliseconds(200));
-    console.clear();
-    ::_exit(128 + signal);
-  });
-}
 
 Status run_stream(Opened& opened, const ComputeFlags& flags, const MakeSink& make_sink,
                   Console& console) {
@@ -52,13 +41,15 @@ int compute(Context& context, const ComputeFlags& flags, const MakeSink& make_si
   Result<std::unique_ptr<InputReader>> input = InputReader::open(flags.input, context.console);
   if (!input.ok()) return report(context.console, input.status(), Phase::kRequest);
   opened.input = std::move(input).value();
+  if (Status distinct = check_output_is_not_input(flags.output, flags.input.path); !distinct.ok())
+    return report(context.console, distinct, Phase::kRequest);
   Result<std::unique_ptr<Output>> output = Output::open(flags.output);
   if (!output.ok()) return report(context.console, output.status(), Phase::kRequest);
   opened.output = std::move(output).value();
   Result<std::unique_ptr<Engine>> engine = load_engine(flags.engine, context.console);
   if (!engine.ok()) return report(context.console, engine.status(), Phase::kLoad);
   opened.engine = std::move(engine).value();
-  exit_between_lines(context.signals, *opened.output, context.console);
+  exit_between_lines(context, *opened.output);
   const Status status = run_stream(opened, flags, make_sink, context.console);
   context.signals.on_signal(nullptr);
   return report(context.console, status, Phase::kRequest);

@@ -1,4 +1,4 @@
-// wde info: what would be loaded, by which modules, and the memory it would take. Loads nothing.
+// wde info: what would be loaded, by which modules, and the memory it would take.
 #include <fmt/format.h>
 
 #include <CLI/App.hpp>

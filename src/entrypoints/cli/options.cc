@@ -23,7 +23,7 @@ void add_text_flags(CLI::App& app, EngineOptions& options) {
 
 void add_compute_flags(CLI::App& app, EngineOptions& options) {
   app.add_option("--workflow", options.workflow, "force a workflow (see: wde list)");
-  app.add_option("--dtype", options.dtype, "f32, bf16 or auto; default auto");
+  app.add_option("--dtype", options.dtype, "f32, bf16, int8 or auto; default auto (f32)");
   app.add_option("--device", options.device, "cpu or auto; default auto");
   app.add_option("--isa", options.isa, "force an instruction set (see: wde list)");
   app.add_option("--attention-backend", options.attention_backend, "force an attention backend");

@@ -82,4 +82,14 @@ Status Output::write_error() const {
   return io_error("writing to {} failed: {}", name_, std::strerror(errno));
 }
 
+Status check_output_is_not_input(const std::string& output, const std::string& input) {
+  if (output == "-") return {};
+  struct stat written {};
+  struct stat read {};
+  if (::stat(output.c_str(), &written) != 0 || !S_ISREG(written.st_mode)) return {};
+  const int found = input == "-" ? ::fstat(STDIN_FILENO, &read) : ::stat(input.c_str(), &read);
+  if (found != 0 || written.st_dev != read.st_dev || written.st_ino != read.st_ino) return {};
+  return invalid_argument_error("--output {}: is the input", output);
+}
+
 }  // namespace wde::cli

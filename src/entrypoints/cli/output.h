@@ -1,5 +1,5 @@
-// Where results go: a file descriptor behind a buffer. One thread writes; lock() may come from
-// another.
+// Where results go: a file descriptor behind a buffer. One thread writes;
+// stop_after_current_write() may come from another.
 #pragma once
 
 #include <chrono>
@@ -17,7 +17,7 @@ class Output {
  public:
   // "-" is stdout. Errors: kInvalidArgument (a file that can't be opened for writing), naming it.
   static Result<std::unique_ptr<Output>> open(const std::string& path);
-  // Takes the descriptor over when `owned`; `name` is for messages.
+  // Takes the descriptor over when kOwned; `name` is for messages.
   enum class Ownership { kOwned, kBorrowed };
   Output(int descriptor, std::string name, Ownership ownership);
   ~Output();
@@ -25,7 +25,8 @@ class Output {
   Output& operator=(const Output&) = delete;
 
   // Appends; passes full buffers on. Whole lines only: what is in the buffer at a flush is never
-  // cut by lock_whole_lines(). Errors: kIoError (a closed pipe, a full disk), naming the place.
+  // cut by stop_after_current_write(). Errors: kIoError (a closed pipe, a full disk), naming the
+  // place.
   Status write(std::string_view bytes);
   Status flush();
 
@@ -51,5 +52,9 @@ class Output {
   std::string buffer_;
   std::timed_mutex writing_;
 };
+
+// Opening an output empties it: one that is the input would lose what is to be read. "-" stands for
+// stdin and stdout. Errors: kInvalidArgument.
+Status check_output_is_not_input(const std::string& output, const std::string& input);
 
 }  // namespace wde::cli

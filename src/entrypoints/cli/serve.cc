@@ -1,7 +1,6 @@
 // wde serve: the HTTP server, with TEI's spellings of flags and environment variables.
 #include <CLI/App.hpp>
 #include <algorithm>
-#include <cstdlib>
 #include <future>
 #include <memory>
 #include <string>
@@ -31,11 +30,17 @@ struct ServeFlags {
   http::ServerOptions server;
   std::optional<bool> auto_truncate;
   std::optional<bool> json_output;
-  std::string hub_token;
-  std::string hub_cache;
   std::string dense_path;
   std::optional<int> prometheus_port;
 };
+
+// CLI11 takes -1 for a huge unsigned number, and its own check for a positive one speaks of
+// doubles.
+std::string check_positive(const std::string& text) {
+  const bool positive =
+      text.find_first_not_of(" +0") != std::string::npos && text.find('-') == std::string::npos;
+  return positive ? std::string() : "must be at least 1, not \"" + text + "\"";
+}
 
 void add_server_flags(CLI::App& app, ServeFlags& flags) {
   http::ServerOptions& server = flags.server;
@@ -44,12 +49,13 @@ void add_server_flags(CLI::App& app, ServeFlags& flags) {
       ->check(CLI::Range(0, 65535));
   app.add_option("--max-client-batch-size", server.max_client_batch_size,
                  "inputs in a request; default 32")
-      ->check(CLI::PositiveNumber);
+      ->check(check_positive, "");
   app.add_option("--max-concurrent-requests", server.max_concurrent_requests,
                  "requests under way, one more is answered 429; default 512")
-      ->check(CLI::PositiveNumber);
+      ->check(check_positive, "");
   app.add_option("--payload-limit", server.payload_limit_bytes,
-                 "bytes of a request's body; default 2000000");
+                 "bytes of a request's body; default 2000000")
+      ->check(check_positive, "");
   app.add_option("--api-key", server.api_key, "ask for this key: Authorization: Bearer KEY");
   app.add_option("--served-model-name", server.served_model_name, "the name that answers carry");
   app.add_option("--cors-allow-origin", server.cors_allow_origin,
@@ -61,8 +67,8 @@ void add_server_flags(CLI::App& app, ServeFlags& flags) {
 }
 
 void add_hub_flags(CLI::App& app, ServeFlags& flags) {
-  app.add_option("--hf-token", flags.hub_token, "access token for the hub");
-  app.add_option("--huggingface-hub-cache", flags.hub_cache, "folder of the hub's cache");
+  app.add_option("--hf-token", flags.engine.hub_token, "access token for the hub");
+  app.add_option("--huggingface-hub-cache", flags.engine.hub_cache, "folder of the hub's cache");
   app.add_option("--dense-path", flags.dense_path,
                  "TEI's flag: only its default, 2_Dense, is served");
   app.add_option(
@@ -111,21 +117,16 @@ Status configure_log(const ServeFlags& flags) {
   return {};
 }
 
-// The hub reads its settings from the environment alone, so that every library and tool agrees on
-// them.
-void export_hub_settings(const ServeFlags& flags) {
-  if (!flags.hub_token.empty()) ::setenv("HF_TOKEN", flags.hub_token.c_str(), 1);
-  if (!flags.hub_cache.empty()) ::setenv("HF_HUB_CACHE", flags.hub_cache.c_str(), 1);
-}
-
 // Where flags of the engine and of the server say the same thing.
 void settle(ServeFlags& flags) {
   if (flags.auto_truncate) {
     flags.engine.over_long = *flags.auto_truncate ? OverLong::kTruncate : OverLong::kError;
   }
   flags.server.auto_truncate = flags.engine.over_long == OverLong::kTruncate;
+  // As many as the engine will start: see EngineOptions.
+  const int threads = flags.engine.threads > 0 ? flags.engine.threads : available_cores();
   flags.server.tokenization_workers =
-      flags.engine.request_threads > 0 ? flags.engine.request_threads : available_cores();
+      flags.engine.request_threads > 0 ? flags.engine.request_threads : threads;
 }
 
 // Until a signal; then everything accepted is answered.
@@ -155,7 +156,6 @@ int run_serve(Context& context, CLI::App& app, ServeFlags& flags) {
     return report(context.console, status, Phase::kRequest);
   if (Status log = configure_log(flags); !log.ok())
     return report(context.console, log, Phase::kRequest);
-  export_hub_settings(flags);
   settle(flags);
   log::info("loading {}", flags.engine.model);
   Result<std::unique_ptr<Engine>> engine = load_engine(flags.engine, context.console);

@@ -6,11 +6,11 @@
 
 namespace wde::cli {
 
-std::string token_ids_line(std::span<const Token> tokens) {
+std::string token_ids_line(std::span<const int32_t> ids) {
   std::string line = "[";
-  for (const Token& token : tokens) {
+  for (const int32_t id : ids) {
     if (line.size() > 1) line += ',';
-    line += std::to_string(token.id);
+    line += std::to_string(id);
   }
   return line += "]\n";
 }

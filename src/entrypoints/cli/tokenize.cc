@@ -20,6 +20,18 @@ struct TokenizeFlags {
   bool details = false;
 };
 
+Result<std::string> answer_line(const TextTokenizer& tokenizer, const Input& input, bool details) {
+  constexpr bool kAddSpecialTokens = true;
+  if (details) {
+    WDE_ASSIGN_OR_RETURN(const std::vector<Token> tokens,
+                         tokenizer.tokenize(input, kAddSpecialTokens));
+    return token_details_line(tokens);
+  }
+  WDE_ASSIGN_OR_RETURN(const std::vector<int32_t> ids,
+                       tokenizer.token_ids(input, kAddSpecialTokens));
+  return token_ids_line(ids);
+}
+
 Status tokenize_lines(const TextTokenizer& tokenizer, InputReader& input, Output& output,
                       bool details) {
   while (true) {
@@ -30,11 +42,9 @@ Status tokenize_lines(const TextTokenizer& tokenizer, InputReader& input, Output
       return flushed.ok() ? line.status() : flushed;
     }
     if (!line->has_value()) return output.flush();
-    const Result<std::vector<Token>> tokens =
-        tokenizer.tokenize((*line)->input, /*add_special_tokens=*/true);
-    if (!tokens.ok()) return tokens.status().with_context(fmt::format("line {}", (*line)->number));
-    WDE_RETURN_IF_ERROR(
-        output.write(details ? token_details_line(*tokens) : token_ids_line(*tokens)));
+    const Result<std::string> answer = answer_line(tokenizer, (*line)->input, details);
+    if (!answer.ok()) return answer.status().with_context(fmt::format("line {}", (*line)->number));
+    WDE_RETURN_IF_ERROR(output.write(*answer));
     if (!input.has_line()) WDE_RETURN_IF_ERROR(output.flush());
   }
 }
@@ -46,14 +56,18 @@ int run_tokenize(Context& context, TokenizeFlags& flags) {
   }
   const auto input = InputReader::open(flags.input, context.console);
   if (!input.ok()) return report(context.console, input.status(), Phase::kRequest);
+  if (Status distinct = check_output_is_not_input(flags.output, flags.input.path); !distinct.ok())
+    return report(context.console, distinct, Phase::kRequest);
   const auto output = Output::open(flags.output);
   if (!output.ok()) return report(context.console, output.status(), Phase::kRequest);
   flags.engine.download_progress = download_progress(context.console);
   const auto tokenizer = TextTokenizer::load(flags.engine);
   context.console.clear();
   if (!tokenizer.ok()) return report(context.console, tokenizer.status(), Phase::kLoad);
-  return report(context.console, tokenize_lines(**tokenizer, **input, **output, flags.details),
-                Phase::kRequest);
+  exit_between_lines(context, **output);
+  const Status status = tokenize_lines(**tokenizer, **input, **output, flags.details);
+  context.signals.on_signal(nullptr);
+  return report(context.console, status, Phase::kRequest);
 }
 
 }  // namespace

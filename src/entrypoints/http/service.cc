@@ -21,6 +21,8 @@ constexpr Cost kCompute = Cost::kCompute;
 constexpr auto kRoutes = std::to_array<Route>({
     {"POST", "/embed", handle_embed, kTei, kNeedsKey, kCompute,
      "One vector per input", "EmbedRequest", "Embeddings"},
+    {"POST", "/", handle_embed, kTei, kNeedsKey, kCompute,
+     "What the model is for: the same as /embed", "EmbedRequest", "Embeddings"},
     {"POST", "/embed_all", handle_embed_all, kTei, kNeedsKey, kCompute,
      "The last hidden state of every token of every input", "EmbedAllRequest", "TokenEmbeddings"},
     {"POST", "/v1/embeddings", handle_openai_embeddings, kOpenAi, kNeedsKey, kCompute,
@@ -72,12 +74,15 @@ HttpResponse not_served(const HttpRequest& head) {
   return response;
 }
 
-HttpResponse preflight_response() {
+// Clients send headers of their own (x-stainless-… from OpenAI's): none of them does harm here.
+HttpResponse preflight_response(const HttpRequest& head) {
+  const std::string_view asked = head.header("access-control-request-headers");
   HttpResponse response;
   response.status = 204;
   response.content_type.clear();
   response.headers = {{"access-control-allow-methods", "GET, POST"},
-                      {"access-control-allow-headers", "content-type, authorization"}};
+                      {"access-control-allow-headers",
+                       asked.empty() ? "content-type, authorization" : std::string(asked)}};
   return response;
 }
 
@@ -87,7 +92,7 @@ std::span<const Route> routes() { return kRoutes; }
 
 Screening screen(const ServerOptions& options, const HttpRequest& head) {
   if (head.method == "OPTIONS" && !head.header("access-control-request-method").empty()) {
-    return preflight_response();
+    return preflight_response(head);
   }
   const auto route = std::find_if(kRoutes.begin(), kRoutes.end(), [&](const Route& candidate) {
     return candidate.path == head.path && candidate.method == routed_method(head);

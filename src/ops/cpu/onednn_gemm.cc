@@ -273,28 +273,22 @@ Result<std::unique_ptr<Gemm>> create(const GemmProblem& problem, const GemmWeigh
       std::make_unique<OneDnnGemm>(problem, packed_desc, std::move(storage)));
 }
 
-bool cpu_has_avx512_bf16() {
-#if defined(__x86_64__)
-  __builtin_cpu_init();
-  return __builtin_cpu_supports("avx512bf16");
-#else
-  return false;
-#endif
-}
-
 }  // namespace
 
 std::string onednn_gemm_refusal(const GemmProblem& problem, const Device& device,
                                 const OpTable& ops) {
   if (device.kind() != "cpu") return fmt::format("it runs on cpu, not on {}", device.kind());
-  if (ops.name != "avx512") {
+  if (problem.weights == WeightFormat::kInt8) return "its int8 products are not used";
+  if (!ops.name.starts_with("avx512")) {
     return fmt::format("below AVX-512 its results depend on the batch (instruction set \"{}\")",
                        ops.name);
   }
   if (problem.dtype == DType::kF32 && problem.output_dtype != DType::kF32) {
     return "f32 to bf16 is not one of its products";
   }
-  if (problem.dtype == DType::kBF16 && !cpu_has_avx512_bf16()) return "the CPU lacks AVX-512 BF16";
+  if (problem.dtype == DType::kBF16 && !ops.native_bf16) {
+    return fmt::format("instruction set \"{}\" has no bf16 products", ops.name);
+  }
   return {};
 }
 

@@ -275,29 +275,19 @@ void convert(OpContext& context, const ConvertArgs& args) {
   });
 }
 
-constexpr std::string_view isa_name() {
-#if HWY_TARGET == HWY_AVX3
-  return "avx512";
-#elif HWY_TARGET == HWY_AVX2
-  return "avx2";
-#else
-  return "portable";
-#endif
-}
-
 }  // namespace
 
-const OpTable& table() {
-  static constexpr OpTable kTable = {
-      .name = isa_name(),
+OpTable table(std::string_view isa) {
+  return {
+      .name = isa,
       .device_kind = "cpu",
+      .native_bf16 = HWY_TARGET == HWY_AVX3_DL || isa == "neon_bf16",
       .embedding_sum = embedding_sum,
       .layer_norm = layer_norm,
       .pooling = pooling,
       .l2_normalize = l2_normalize,
       .convert = convert,
   };
-  return kTable;
 }
 
 }  // namespace HWY_NAMESPACE
@@ -308,13 +298,28 @@ HWY_AFTER_NAMESPACE();
 namespace wde::ops {
 
 const OpTable* cpu_op_table(std::string_view isa) {
+  static const OpTable kTables[] = {
+#if HWY_TARGETS & HWY_AVX3_DL
+    N_AVX3_DL::table("avx512_bf16"),
+#endif
 #if HWY_TARGETS & HWY_AVX3
-  if (isa == "avx512") return &N_AVX3::table();
+    N_AVX3::table("avx512_vnni"),
+    N_AVX3::table("avx512"),
 #endif
 #if HWY_TARGETS & HWY_AVX2
-  if (isa == "avx2") return &N_AVX2::table();
+    N_AVX2::table("avx2"),
 #endif
-  return isa == "portable" ? &WDE_HWY_PORTABLE::table() : nullptr;
+#if HWY_TARGETS & HWY_NEON
+    N_NEON::table("neon_bf16"),
+    N_NEON::table("neon_dot"),
+    N_NEON::table("neon"),
+#endif
+    WDE_HWY_PORTABLE::table("portable"),
+  };
+  for (const OpTable& table : kTables) {
+    if (table.name == isa) return &table;
+  }
+  return nullptr;
 }
 
 }  // namespace wde::ops

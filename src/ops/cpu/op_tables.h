@@ -6,8 +6,8 @@
 
 namespace wde::ops {
 
-// "avx512", "avx2" or "portable"; null where this build has none of that name. Calling into a table
-// needs a CPU that can run it (ops/registry.h knows).
+// By the names of ops/registry.h; null where this build has none of that name. Calling into a table
+// needs a CPU that can run it (the registry knows).
 const OpTable* cpu_op_table(std::string_view isa);
 
 }  // namespace wde::ops

@@ -7,39 +7,89 @@
 
 #include "ops/cpu/tiled_gemm_kernels.h"
 #include "ops/parallel.h"
+#include "ops/quantize.h"
 
 namespace wde::ops {
 namespace {
 
-constexpr int64_t kAlignmentBytes = 64;
+constexpr size_t kAlignmentBytes = 64;
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// Writes row `n` of the weights into its panel; TiledMatrix says the layout.
-void pack_row(const TiledMatrix& matrix, int64_t panel_columns, int64_t n, const float* row,
-              void* panels) {
-  const int64_t begin = n / panel_columns * matrix.k * panel_columns;
-  const int64_t column = n % panel_columns;
-  if (matrix.dtype == DType::kF32) {
-    float* to = static_cast<float*>(panels) + begin + column;
-    for (int64_t k = 0; k < matrix.k; ++k) to[k * panel_columns] = row[k];
-    return;
-  }
-  // The lower half of a 32-bit word comes first in memory on every machine we build for.
-  const int64_t half = panel_columns / 2;
-  bf16* to = static_cast<bf16*>(panels) + begin + 2 * (column % half) + column / half;
-  for (int64_t k = 0; k < matrix.k; ++k) to[k * panel_columns] = to_bf16(row[k]);
+bool is_int8(const TiledMatrix& matrix) { return matrix.weights == WeightFormat::kInt8; }
+
+int64_t panel_elements(const TiledMatrix& matrix, const TiledKernels& kernels) {
+  return ceil_div(matrix.k, kernels.k_group) * kernels.k_group * kernels.panel_columns;
 }
 
-void pack(const TiledMatrix& matrix, int64_t panel_columns, const TensorView& weight,
-          void* panels) {
+size_t element_bytes(const TiledMatrix& matrix) {
+  return is_int8(matrix) ? 1 : dtype_size_bytes(matrix.dtype);
+}
+
+// Where the elements of one row of the checkpoint's matrix, an output, lie among the panels.
+class PackedColumn {
+ public:
+  PackedColumn(const TiledMatrix& matrix, const TiledKernels& kernels, int64_t n)
+      : group_(kernels.k_group), group_stride_(kernels.panel_columns * kernels.k_group) {
+    const int64_t column = n % kernels.panel_columns;
+    first_ = n / kernels.panel_columns * panel_elements(matrix, kernels);
+    if (kernels.splits_words) {
+      // The lower half of a 32-bit word comes first in memory on every machine we build for.
+      const int64_t half = kernels.panel_columns / 2;
+      first_ += 2 * (column % half) + column / half;
+    } else {
+      first_ += column * group_;
+    }
+  }
+  int64_t at(int64_t k) const { return first_ + k / group_ * group_stride_ + k % group_; }
+
+ private:
+  int64_t group_;
+  int64_t group_stride_;
+  int64_t first_;
+};
+
+// Scales and column sums as TiledMatrix has them.
+struct Int8Columns {
+  float* scales = nullptr;
+  float* sums = nullptr;
+};
+
+void pack_int8_row(std::span<const float> row, const PackedColumn& column, int8_t* panels,
+                   float* scale, float* column_sum) {
+  std::vector<int8_t> quantized(row.size());
+  *scale = quantize_weights(row, quantized.data());
+  int64_t sum = 0;
+  for (size_t k = 0; k < row.size(); ++k) {
+    panels[column.at(static_cast<int64_t>(k))] = quantized[k];
+    sum += quantized[k];
+  }
+  *column_sum = *scale * static_cast<float>(sum);
+}
+
+// Brings the checkpoint's matrix into panels; TiledMatrix says the layout.
+void pack(const TiledMatrix& matrix, const TiledKernels& kernels, const TensorView& weight,
+          void* panels, const Int8Columns& columns) {
   std::vector<float> row(static_cast<size_t>(matrix.k));
   const auto stride_bytes =
       weight.row_stride * static_cast<int64_t>(dtype_size_bytes(weight.dtype));
   for (int64_t n = 0; n < matrix.n; ++n) {
     convert_elements(weight.as<const std::byte>() + n * stride_bytes, weight.dtype, row.data(),
                      DType::kF32, row.size());
-    pack_row(matrix, panel_columns, n, row.data(), panels);
+    const PackedColumn column(matrix, kernels, n);
+    if (is_int8(matrix)) {
+      pack_int8_row(row, column, static_cast<int8_t*>(panels), columns.scales + n,
+                    columns.sums + n);
+      continue;
+    }
+    for (int64_t k = 0; k < matrix.k; ++k) {
+      const float value = row[static_cast<size_t>(k)];
+      if (matrix.dtype == DType::kBF16) {
+        static_cast<bf16*>(panels)[column.at(k)] = to_bf16(value);
+      } else {
+        static_cast<float*>(panels)[column.at(k)] = value;
+      }
+    }
   }
 }
 
@@ -90,13 +140,13 @@ class TiledGemm final : public Gemm {
 
   // One thread's workspace.
   size_t slot_bytes(int64_t m) const {
-    return kernels_.workspace_bytes(matrix_.k, std::min(m, kernels_.block_rows(matrix_.k)));
+    return kernels_.workspace_bytes(matrix_, std::min(m, kernels_.block_rows));
   }
 
   // Rows first: a thread then reads its own rows only. Panels too, where there are too few rows to
   // keep all threads busy; each chunk of them copies its block of x anew.
   Split split_for(int64_t m, int threads) const {
-    const int64_t most = kernels_.block_rows(matrix_.k);
+    const int64_t most = kernels_.block_rows;
     if (threads == 1) return {most, ceil_div(m, most), panels(), 1};
     const int64_t fair = ceil_div(ceil_div(m, threads), kernels_.tile_rows) * kernels_.tile_rows;
     const int64_t rows = std::min(most, std::max(fair, 4 * kernels_.tile_rows));
@@ -107,9 +157,9 @@ class TiledGemm final : public Gemm {
   }
 
   GemmProblem problem_;
-  const TiledKernels& kernels_;
+  TiledKernels kernels_;
   TiledMatrix matrix_;
-  Storage storage_;  // panels, then the padded bias
+  Storage storage_;  // panels, the padded bias, the scales and column sums
 };
 
 }  // namespace
@@ -125,27 +175,35 @@ std::string tiled_gemm_refusal(const GemmProblem&, const Device& device, const O
 Result<std::unique_ptr<Gemm>> create_tiled_gemm(const GemmProblem& problem,
                                                 const GemmWeights& weights, Device& device,
                                                 const OpTable& ops) {
-  const TiledKernels& kernels = *tiled_kernels(ops.name);
   TiledMatrix matrix = {.n = problem.n,
                         .k = problem.k,
                         .dtype = problem.dtype,
                         .output_dtype = problem.output_dtype,
+                        .weights = problem.weights,
                         .activation = problem.activation};
-  const int64_t columns = ceil_div(problem.n, kernels.panel_columns) * kernels.panel_columns;
-  const auto element_bytes = static_cast<int64_t>(dtype_size_bytes(problem.dtype));
-  const int64_t panel_bytes =
-      ceil_div(columns * problem.k * element_bytes, kAlignmentBytes) * kAlignmentBytes;
-  const auto bias_bytes = static_cast<size_t>(columns) * sizeof(float);
-  WDE_ASSIGN_OR_RETURN(Storage storage,
-                       device.allocate(static_cast<size_t>(panel_bytes) + bias_bytes));
+  const TiledKernels kernels = tiled_kernels(ops.name)(matrix);
+  const int64_t panels = ceil_div(problem.n, kernels.panel_columns);
+  const size_t panel_bytes =
+      static_cast<size_t>(panels * panel_elements(matrix, kernels)) * element_bytes(matrix);
+  const size_t bias_offset_bytes =
+      (panel_bytes + kAlignmentBytes - 1) / kAlignmentBytes * kAlignmentBytes;
+  const auto columns = static_cast<size_t>(panels * kernels.panel_columns);
+  WDE_ASSIGN_OR_RETURN(
+      Storage storage,
+      device.allocate(bias_offset_bytes + (is_int8(matrix) ? 3 : 1) * columns * sizeof(float)));
   std::memset(storage.data(), 0, storage.size_bytes());
-  void* bias = static_cast<std::byte*>(storage.data()) + panel_bytes;
-  pack(matrix, kernels.panel_columns, weights.weight, storage.data());
+  auto* bias =
+      reinterpret_cast<float*>(static_cast<std::byte*>(storage.data()) + bias_offset_bytes);
+  Int8Columns int8;
+  if (is_int8(matrix)) int8 = {bias + columns, bias + 2 * columns};
+  pack(matrix, kernels, weights.weight, storage.data(), int8);
   if (problem.bias) {
     std::memcpy(bias, weights.bias.data, static_cast<size_t>(problem.n) * sizeof(float));
   }
   matrix.panels = storage.data();
-  matrix.bias = static_cast<const float*>(bias);
+  matrix.bias = bias;
+  matrix.scales = int8.scales;
+  matrix.column_sums = int8.sums;
   return std::unique_ptr<Gemm>(
       std::make_unique<TiledGemm>(problem, kernels, matrix, std::move(storage)));
 }

@@ -1,17 +1,19 @@
-// A tile of kTileRows x (2 vectors) of y stays in registers while k runs: per k, two vectors of
-// weights and kTileRows broadcasts of x feed 2 * kTileRows fused multiply-adds (AVX2: 12 of 16
-// registers, AVX-512: 24 of 32). Blocking, inside out:
-//   - kBlockK values of k: their slice of a panel (24 KiB of f32) stays in L1 while all tiles of
-//   the block
-//     use it. Sums go through f32 scratch between slices, which changes no bit.
-//   - block_rows of x, copied to f32 with a constant row distance, stay in L2 while all panels
-//   pass.
+// A tile of kTileRows x (2 vectors) of y stays in registers while k runs: per step, two vectors of
+// weights and kTileRows broadcasts of x feed 2 * kTileRows multiply-adds (AVX2: 12 of 16 registers,
+// AVX-512 and NEON: 24 of 32). What a step multiplies is a form's to say (tiled_gemm_forms-inl.h).
+// Blocking, inside out:
+//   - A slice of k: its part of a panel stays in L1 while all tiles of the block use it, and they
+//     prefetch the part that comes next. Sums go through scratch between slices, which changes no
+//     bit.
+//   - block_rows of x stay in L2 while all panels pass: where they lie, or in a copy widened to f32
+//     or quantized row by row.
 // Every element of y is one chain of multiply-adds in the order of k, whatever the tile around it:
 // a row's bits depend on that row alone.
 #include "ops/cpu/tiled_gemm_kernels.h"
 
 #include <algorithm>
 #include <array>
+#include <type_traits>
 #include <utility>
 
 #include "ops/cpu/highway_targets.h"
@@ -20,8 +22,8 @@
 #define HWY_TARGET_INCLUDE "ops/cpu/tiled_gemm_kernels.cc"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
-#include "ops/cpu/activation-inl.h"
-#include "ops/cpu/vector_math-inl.h"
+#include "ops/cpu/gemm_epilogue-inl.h"
+#include "ops/cpu/tiled_gemm_forms-inl.h"
 
 // The loops over a tile must vanish, or its sums would live in memory.
 #ifndef WDE_UNROLL_FULLY
@@ -33,243 +35,422 @@ namespace wde::ops {
 namespace HWY_NAMESPACE {
 namespace {
 
-using D = hn::ScalableTag<float>;
-using V = hn::Vec<D>;
+using forms::D;
+using forms::kLanes;
+using forms::V;
 
-constexpr int64_t kLanes = HWY_LANES(float);
 constexpr int64_t kPanelColumns = 2 * kLanes;
-#if HWY_TARGET == HWY_AVX3
+#if WDE_HWY_AVX512 || HWY_TARGET == HWY_NEON
 constexpr int kTileRows = 12;
 #elif HWY_TARGET == HWY_AVX2
 constexpr int kTileRows = 6;
 #else
 constexpr int kTileRows = 4;
 #endif
-// 24 KiB of f32 panel: three quarters of the smallest L1 we meet.
-constexpr int64_t kBlockK =
-    std::min<int64_t>(24 * 1024 / (kPanelColumns * static_cast<int64_t>(sizeof(float))), 384);
-constexpr int64_t kTileFloats = kTileRows * kBlockK;
-// Of the widened copy of x; the smallest L2 we meet has 512 KiB.
-constexpr int64_t kBlockBytes = 320 * 1024;
+constexpr int64_t kLineBytes = 64;
+// A panel's slice takes half of the smallest L1 we meet (of the smallest with AVX-512, more): x,
+// the scratch and the lines of y need the rest.
+constexpr int64_t kSliceBytes = (kLanes > 8 ? 24 : 16) * 1024;
+// Of x; the smallest L2 we meet has 512 KiB.
+constexpr int64_t kBlockBytes = 256 * 1024;
+constexpr int64_t kMostBlockTiles = 24;
+// After so many steps, lines of what comes next are prefetched.
+constexpr int64_t kPrefetchSteps = 8;
+constexpr int64_t kScratchFloats = kTileRows * kPanelColumns;
+// Rows this far apart, or a multiple, share too few sets of L1 for a tile's rows to stay there.
+constexpr int64_t kAliasingBytes = 4096;
 
-int64_t k_blocks(int64_t k) { return std::max<int64_t>(1, (k + kBlockK - 1) / kBlockK); }
-int64_t tiles(int64_t rows) { return (rows + kTileRows - 1) / kTileRows; }
+constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+int64_t tiles(int64_t rows) { return ceil_div(rows, kTileRows); }
 
-int64_t block_rows(int64_t k) {
-  const int64_t tile_bytes = kTileFloats * k_blocks(k) * static_cast<int64_t>(sizeof(float));
-  return kTileRows * std::clamp<int64_t>(kBlockBytes / tile_bytes, 2, 32);
-}
-
-size_t workspace_bytes(int64_t k, int64_t rows) {
-  const int64_t floats = tiles(rows) * (kTileFloats * k_blocks(k) + kTileRows * kPanelColumns);
-  return static_cast<size_t>(floats) * sizeof(float);
-}
-
-// ------------------------------------------------------------------ x, widened: [tile][k
-// block][row][kBlockK]
-
-template <class T>
-void copy_rows(const TensorView& x, const TiledBlock& block, int64_t k, float* to) {
-  const D d;
-  const int64_t blocks = k_blocks(k);
-  for (int64_t row = 0; row < block.row_count; ++row) {
-    const T* from = x.as<T>() + (block.row_begin + row) * x.row_stride;
-    float* tile = to + (row / kTileRows) * blocks * kTileFloats + (row % kTileRows) * kBlockK;
-    for (int64_t begin = 0; begin < k; begin += kBlockK, tile += kTileFloats) {
-      const int64_t count = std::min(kBlockK, k - begin);
-      int64_t i = 0;
-      for (; i + kLanes <= count; i += kLanes)
-        hn::StoreU(LoadF32(d, from + begin + i), d, tile + i);
-      if (i < count) {
-        const size_t rest = static_cast<size_t>(count - i);
-        StoreF32N(LoadF32N(d, from + begin + i, rest), d, tile + i, rest);
-      }
-    }
+// k is cut into slices of equally many steps, but for the last one.
+template <class Form>
+struct Slices {
+  explicit Slices(int64_t k) : steps(ceil_div(k, Form::kGroup)) {
+    // bf16 that is widened counts as f32: so is the x beside it.
+    constexpr int64_t kElementBytes = std::max(sizeof(typename Form::Packed), kWidenedBytes);
+    constexpr int64_t kMostSteps = kSliceBytes / (kPanelColumns * Form::kGroup * kElementBytes);
+    const int64_t fair = ceil_div(steps, std::max<int64_t>(1, ceil_div(steps, kMostSteps)));
+    size = ceil_div(fair, kPrefetchSteps) * kPrefetchSteps;
   }
+
+  static constexpr size_t kWidenedBytes =
+      std::is_same_v<typename Form::Operand, V> ? sizeof(float) : 1;
+  int64_t steps;  // in all
+  int64_t size;   // steps of a slice
+};
+
+// Elements of a row of x's copy: an odd number of lines, which never alias.
+template <class Form>
+int64_t copy_stride(int64_t k) {
+  constexpr int64_t kElements = kLineBytes / static_cast<int64_t>(sizeof(typename Form::X));
+  return (ceil_div(k, kElements) | 1) * kElements;
+}
+
+template <class Form>
+int64_t block_rows(const TiledMatrix& matrix) {
+  const int64_t row_bytes = matrix.k * static_cast<int64_t>(sizeof(typename Form::X));
+  return kTileRows * std::clamp<int64_t>(kBlockBytes / (kTileRows * row_bytes), 4, kMostBlockTiles);
+}
+
+// Scratch for the sums, the rows' scales, the copy of x.
+template <class Form>
+struct Workspace {
+  Workspace(const TiledMatrix& matrix, int64_t rows)
+      : scales_offset(tiles(rows) * kScratchFloats * static_cast<int64_t>(sizeof(float))),
+        copy_offset(scales_offset + lines(rows * static_cast<int64_t>(sizeof(RowScale)))),
+        bytes(copy_offset + rows * copy_stride<Form>(matrix.k) *
+                                static_cast<int64_t>(sizeof(typename Form::X))) {}
+
+  static int64_t lines(int64_t bytes) { return ceil_div(bytes, kLineBytes) * kLineBytes; }
+
+  int64_t scales_offset;
+  int64_t copy_offset;
+  int64_t bytes;
+};
+
+// The block's rows of x in the form that is multiplied.
+template <class Form>
+struct Rows {
+  const typename Form::X* first;
+  int64_t stride;
+  const RowScale* scales;
+};
+
+template <class Form, class TX>
+bool in_place(const TensorView& x, int64_t k) {
+  return Form::kInPlace && k % Form::kGroup == 0 &&
+         x.row_stride * static_cast<int64_t>(sizeof(TX)) % kAliasingBytes != 0;
+}
+
+template <class Form, class TX>
+Rows<Form> prepare_rows(const TensorView& x, const TiledBlock& block, int64_t k, RowScale* scales,
+                        typename Form::X* copy) {
+  const TX* from = x.as<TX>() + block.row_begin * x.row_stride;
+  if constexpr (Form::kInPlace) {
+    if (in_place<Form, TX>(x, k)) return {from, x.row_stride, scales};
+  }
+  const int64_t stride = copy_stride<Form>(k);
+  for (int64_t row = 0; row < block.row_count; ++row, from += x.row_stride) {
+    typename Form::X* to = copy + row * stride;
+    std::fill(to + k, to + ceil_div(k, Form::kGroup) * Form::kGroup, typename Form::X{});
+    scales[row] = Form::Prepare(from, k, to);
+  }
+  return {copy, stride, scales};
 }
 
 // ------------------------------------------------------------------ one tile
 
-HWY_INLINE void load_weights(const float* from, V& low, V& high) {
-  const D d;
-  low = hn::Load(d, from);
-  high = hn::Load(d, from + kLanes);
-}
+// What a tile asks for while it computes: `lines` from `next` on every kPrefetchSteps.
+struct Prefetches {
+  const std::byte* next = nullptr;
+  int64_t lines = 0;
+};
 
-HWY_INLINE void load_weights(const bf16* from, V& low, V& high) {
-  const D d;
-  const hn::RebindToUnsigned<D> du;
-  const auto words = hn::Load(du, reinterpret_cast<const uint32_t*>(from));
-  low = hn::BitCast(d, hn::ShiftLeft<16>(words));
-  high = hn::BitCast(d, hn::And(words, hn::Set(du, 0xffff0000u)));
-}
+// One slice of one tile.
+template <class Form>
+struct TileProduct {
+  const typename Form::X* x;  // [rows][steps]
+  int64_t x_stride;
+  const typename Form::Packed* weights;  // [panels][steps][kPanelColumns]
+  int64_t panel_stride;
+  int64_t steps;
+  bool continues;  // the sums so far are in scratch
+  float* scratch;  // [rows][panels * kPanelColumns]
+  Prefetches prefetches;
+};
 
-// scratch [kRows][kPanels * kPanelColumns] (+)= a [kRows][kBlockK] * weights
-// [kPanels][count][kPanelColumns]. Few rows take several panels at once, so that enough independent
-// chains hide the latency of an addition.
-template <int kRows, int kPanels, class T>
-void multiply(const float* HWY_RESTRICT a, const T* HWY_RESTRICT weights, int64_t panel_stride,
-              int64_t count, bool continues, float* HWY_RESTRICT scratch) {
+// Sums += x * weights; then the sums of row `row` and vector `v` go to finish(row, v, sum). Few
+// rows take several panels at once, so that enough independent chains hide the latency of an
+// addition.
+template <int kRows, int kPanels, class Form, class Finish>
+HWY_INLINE void multiply(const TileProduct<Form>& product, const Finish& finish) {
+  const auto* HWY_RESTRICT x = product.x;
+  const auto* HWY_RESTRICT weights = product.weights;
+  const int64_t x_stride = product.x_stride;
+  const int64_t steps = product.steps;
+  Prefetches prefetches = product.prefetches;
+  using Sum = typename Form::Sum;
+  constexpr int64_t kGroup = Form::kGroup;
   constexpr int kVectors = 2 * kPanels;
   const D d;
-  V sums[kRows][kVectors];
+  const hn::DFromV<Sum> d_sum;
+  Sum sums[kRows][kVectors];
   WDE_UNROLL_FULLY
   for (int row = 0; row < kRows; ++row) {
     WDE_UNROLL_FULLY
     for (int v = 0; v < kVectors; ++v) {
-      sums[row][v] = continues ? hn::Load(d, scratch + (row * kVectors + v) * kLanes) : hn::Zero(d);
+      const float* before = product.scratch + (row * kVectors + v) * kLanes;
+      sums[row][v] = product.continues ? hn::BitCast(d_sum, hn::Load(d, before)) : hn::Zero(d_sum);
     }
   }
-  for (int64_t k = 0; k < count; ++k) {
+  const auto step = [&](int64_t s) HWY_ATTR {
     WDE_UNROLL_FULLY
     for (int panel = 0; panel < kPanels; ++panel) {
-      V low, high;
-      load_weights(weights + panel * panel_stride + k * kPanelColumns, low, high);
+      typename Form::Operand low, high;
+      Form::LoadPanel(weights + panel * product.panel_stride + s * kPanelColumns * kGroup, low,
+                      high);
       WDE_UNROLL_FULLY
       for (int row = 0; row < kRows; ++row) {
-        const V x = hn::Set(d, a[row * kBlockK + k]);
-        sums[row][2 * panel] = hn::MulAdd(x, low, sums[row][2 * panel]);
-        sums[row][2 * panel + 1] = hn::MulAdd(x, high, sums[row][2 * panel + 1]);
+        const auto value = Form::Broadcast(x + row * x_stride + s * kGroup);
+        sums[row][2 * panel] = Form::MultiplyAdd(value, low, sums[row][2 * panel]);
+        sums[row][2 * panel + 1] = Form::MultiplyAdd(value, high, sums[row][2 * panel + 1]);
       }
     }
+  };
+  int64_t s = 0;
+  for (; s + kPrefetchSteps <= steps; s += kPrefetchSteps) {
+    for (int64_t line = 0; line < prefetches.lines; ++line, prefetches.next += kLineBytes) {
+      __builtin_prefetch(prefetches.next, 0, 2);  // into L2: L1 holds the slice in use
+    }
+    WDE_UNROLL_FULLY
+    for (int i = 0; i < kPrefetchSteps; ++i) step(s + i);
   }
+  for (; s < steps; ++s) step(s);
   WDE_UNROLL_FULLY
   for (int row = 0; row < kRows; ++row) {
     WDE_UNROLL_FULLY
-    for (int v = 0; v < kVectors; ++v)
-      hn::Store(sums[row][v], d, scratch + (row * kVectors + v) * kLanes);
+    for (int v = 0; v < kVectors; ++v) finish(row, v, sums[row][v]);
   }
 }
 
-template <class T>
-using Multiply = void (*)(const float*, const T*, int64_t, int64_t, bool, float*);
+template <int kRows, int kPanels, class Form>
+void multiply_to_scratch(const TileProduct<Form>& product) {
+  multiply<kRows, kPanels>(product, [&](int row, int v, typename Form::Sum sum) HWY_ATTR {
+    const D d;
+    hn::Store(hn::BitCast(d, sum), d, product.scratch + (row * 2 * kPanels + v) * kLanes);
+  });
+}
+
+template <class Form>
+using Multiply = void (*)(const TileProduct<Form>&);
 
 constexpr int wide_panels(int rows) { return std::max(1, kTileRows / rows); }
 
-template <class T, int... kRowsMinusOne>
-Multiply<T> choose_multiply(int64_t rows, bool wide, std::integer_sequence<int, kRowsMinusOne...>) {
-  static constexpr std::array<Multiply<T>, kTileRows> kNarrow = {
-      multiply<kRowsMinusOne + 1, 1, T>...};
-  static constexpr std::array<Multiply<T>, kTileRows> kWide = {
-      multiply<kRowsMinusOne + 1, wide_panels(kRowsMinusOne + 1), T>...};
+template <class Form, int... kRowsMinusOne>
+Multiply<Form> choose_multiply(int64_t rows, bool wide,
+                               std::integer_sequence<int, kRowsMinusOne...>) {
+  static constexpr std::array<Multiply<Form>, kTileRows> kNarrow = {
+      multiply_to_scratch<kRowsMinusOne + 1, 1, Form>...};
+  static constexpr std::array<Multiply<Form>, kTileRows> kWide = {
+      multiply_to_scratch<kRowsMinusOne + 1, wide_panels(kRowsMinusOne + 1), Form>...};
   return (wide ? kWide : kNarrow)[static_cast<size_t>(rows - 1)];
 }
 
-// ------------------------------------------------------------------ epilogue
-
-// y = activation(sums + bias) + residual for `columns` values of one row.
-template <class TY>
-HWY_INLINE void finish_row(const float* sums, const float* bias, Activation activation,
-                           const TY* residual, TY* y, int64_t columns) {
-  const D d;
-  int64_t c = 0;
-  for (; c + kLanes <= columns; c += kLanes) {
-    V v = Activate(d, activation, hn::Add(hn::Load(d, sums + c), hn::LoadU(d, bias + c)));
-    if (residual != nullptr) v = hn::Add(v, LoadF32(d, residual + c));
-    StoreF32(v, d, y + c);
-  }
-  if (c == columns) return;
-  const auto rest = static_cast<size_t>(columns - c);
-  V v = Activate(d, activation, hn::Add(hn::Load(d, sums + c), hn::LoadU(d, bias + c)));
-  if (residual != nullptr) v = hn::Add(v, LoadF32N(d, residual + c, rest));
-  StoreF32N(v, d, y + c, rest);
-}
-
-// Where a tile of sums [rows][width] goes in y.
-struct TilePlace {
-  int64_t first_row;
-  int64_t rows;
-  int64_t first_column;
-  int64_t width;
-};
-
-template <class TY>
-HWY_INLINE void finish_rows(const TiledMatrix& matrix, const GemmArgs& args, const TilePlace& place,
-                            const float* sums, Activation activation) {
-  const int64_t columns = std::min(place.width, matrix.n - place.first_column);
-  for (int64_t i = 0; i < place.rows; ++i) {
-    const int64_t row = place.first_row + i;
-    const TY* residual = args.residual.as<TY>();
-    if (residual != nullptr) residual += row * args.residual.row_stride + place.first_column;
-    finish_row(sums + i * place.width, matrix.bias + place.first_column, activation, residual,
-               args.y.as<TY>() + row * args.y.row_stride + place.first_column, columns);
+// Sums as the numbers that they stand for; of integers, those of a row with that scale.
+template <class Form>
+HWY_INLINE V dequantize(const TiledMatrix& matrix, const RowScale& row, int64_t column,
+                        typename Form::Sum sum) {
+  if constexpr (std::is_same_v<typename Form::Sum, V>) {
+    return sum;
+  } else {
+    const D d;
+    const V shift = hn::Mul(hn::Set(d, row.offset), hn::LoadU(d, matrix.column_sums + column));
+    const V factor = hn::Mul(hn::Set(d, row.scale), hn::LoadU(d, matrix.scales + column));
+    return hn::MulAdd(hn::ConvertTo(d, sum), factor, shift);
   }
 }
 
-// The activations that models use in every block get loops of their own, without the choice inside.
-template <class TY>
-void finish(const TiledMatrix& matrix, const GemmArgs& args, const TilePlace& place,
-            const float* sums) {
-  switch (matrix.activation) {
-    case Activation::kNone:
-      return finish_rows<TY>(matrix, args, place, sums, Activation::kNone);
-    case Activation::kGeluErf:
-      return finish_rows<TY>(matrix, args, place, sums, Activation::kGeluErf);
-    default:
-      return finish_rows<TY>(matrix, args, place, sums, matrix.activation);
+// The last slice of a whole tile, when nothing is left to do but the bias and the residual: y
+// straight from the registers.
+template <class Form, class TY>
+void multiply_to_y(const TileProduct<Form>& product, const TiledMatrix& matrix,
+                   const GemmArgs& args, const RowScale* x_scales, const TilePlace& place) {
+  const int64_t column = place.first_column;
+  TY* y = args.y.as<TY>() + place.first_row * args.y.row_stride + column;
+  const TY* residual = args.residual.as<TY>();
+  if (residual != nullptr) residual += place.first_row * args.residual.row_stride + column;
+  multiply<kTileRows, 1>(product, [&](int row, int v, typename Form::Sum sum) HWY_ATTR {
+    const D d;
+    const int64_t c = v * kLanes;
+    V value = dequantize<Form>(matrix, x_scales[row], column + c, sum);
+    value = hn::Add(value, hn::LoadU(d, matrix.bias + column + c));
+    if (residual != nullptr) {
+      value = hn::Add(value, LoadF32(d, residual + row * args.residual.row_stride + c));
+    }
+    StoreF32(value, d, y + row * args.y.row_stride + c);
+  });
+}
+
+// The same with an activation and no residual: by way of scratch, for want of registers.
+template <class Form, class TY>
+void multiply_and_activate(const TileProduct<Form>& product, const TiledMatrix& matrix,
+                           const GemmArgs& args, const RowScale* x_scales, const TilePlace& place) {
+  const int64_t column = place.first_column;
+  multiply<kTileRows, 1>(product, [&](int row, int v, typename Form::Sum sum) HWY_ATTR {
+    const D d;
+    const V value = dequantize<Form>(matrix, x_scales[row], column + v * kLanes, sum);
+    hn::Store(hn::Add(value, hn::LoadU(d, matrix.bias + column + v * kLanes)), d,
+              product.scratch + (row * 2 + v) * kLanes);
+  });
+  TY* y = args.y.as<TY>() + place.first_row * args.y.row_stride + column;
+  static_assert(kTileRows % 2 == 0);
+  for (int row = 0; row < kTileRows; row += 2) {
+    const D d;
+    V v[4];
+    WDE_EACH(i, 4) v[i] = hn::Load(d, product.scratch + (row * 2 + i) * kLanes);
+    ActivateAs<TY>(matrix.activation, v);
+    WDE_EACH(i, 4) StoreF32(v[i], d, y + (row + i / 2) * args.y.row_stride + i % 2 * kLanes);
   }
+}
+
+// The same bits for any other tile, from scratch.
+template <class Form, class TY>
+void finish_scratch(const TiledMatrix& matrix, const GemmArgs& args, const RowScale* x_scales,
+                    const TilePlace& place, float* scratch) {
+  if constexpr (!std::is_same_v<typename Form::Sum, V>) {
+    const D d;
+    const hn::DFromV<typename Form::Sum> d_sum;
+    float* at = scratch;
+    for (int64_t row = 0; row < place.rows; ++row) {
+      for (int64_t c = 0; c < place.width; c += kLanes, at += kLanes) {
+        const auto sum = hn::BitCast(d_sum, hn::Load(d, at));
+        hn::Store(dequantize<Form>(matrix, x_scales[row], place.first_column + c, sum), d, at);
+      }
+    }
+  }
+  finish_tile<TY>(matrix, args, place, scratch);
 }
 
 // ------------------------------------------------------------------ one block
 
-template <class T, class TY>
+// How many lines each tile prefetches every kPrefetchSteps, so that together they fetch `lines`.
+struct PrefetchPlan {
+  PrefetchPlan(int64_t lines, int64_t tile_count, int64_t steps)
+      : total(lines), turns(steps / kPrefetchSteps) {
+    if (turns > 0) each = ceil_div(lines, turns * tile_count);
+  }
+  Prefetches of_tile(const void* next, int64_t tile) const {
+    const int64_t begin = tile * turns * each;
+    if (begin >= total) return {};
+    return {static_cast<const std::byte*>(next) + begin * kLineBytes, each};
+  }
+
+  int64_t total;
+  int64_t turns;
+  int64_t each = 0;
+};
+
+// `panels` neighbouring panels times the block's rows.
+template <class Form, class TY>
 void run_panels(const TiledMatrix& matrix, const GemmArgs& args, const TiledBlock& block,
-                const float* x, int64_t panel, int64_t panels, float* scratch) {
-  const T* weights = static_cast<const T*>(matrix.panels) + panel * matrix.k * kPanelColumns;
-  const int64_t blocks = k_blocks(matrix.k);
-  const int64_t width = panels * kPanelColumns;
+                const Rows<Form>& x, int64_t panel, int64_t panels, float* scratch) {
+  using Packed = typename Form::Packed;
   constexpr auto kCounts = std::make_integer_sequence<int, kTileRows>();
-  for (int64_t b = 0; b < blocks; ++b) {
-    const int64_t k_begin = b * kBlockK;
-    const int64_t k_count = std::min(kBlockK, matrix.k - k_begin);
-    for (int64_t tile = 0; tile < tiles(block.row_count); ++tile) {
-      const int64_t rows = std::min<int64_t>(kTileRows, block.row_count - tile * kTileRows);
-      float* sums = scratch + tile * kTileRows * kPanelColumns;
-      choose_multiply<T>(rows, panels > 1, kCounts)(
-          x + (tile * blocks + b) * kTileFloats, weights + k_begin * kPanelColumns,
-          matrix.k * kPanelColumns, k_count, b != 0, sums);
-      if (b + 1 == blocks) {
-        const TilePlace place = {block.row_begin + tile * kTileRows, rows, panel * kPanelColumns,
-                                 width};
-        finish<TY>(matrix, args, place, sums);
+  constexpr int64_t kStepElements = kPanelColumns * Form::kGroup;
+  const Slices<Form> slices(matrix.k);
+  const int64_t panel_elements = slices.steps * kStepElements;
+  const Packed* weights = static_cast<const Packed*>(matrix.panels) + panel * panel_elements;
+  const int64_t tile_count = tiles(block.row_count);
+  const bool activates = matrix.activation != Activation::kNone;
+  for (int64_t begin = 0; begin < slices.steps; begin += slices.size) {
+    const int64_t steps = std::min(slices.size, slices.steps - begin);
+    const bool last = begin + steps == slices.steps;
+    // The next slice, or the next panel's first. Groups of panels are left to the hardware.
+    const bool fetches = panels == 1 && (!last || panel + 1 < block.panel_end);
+    const Packed* next = weights + (begin + steps) * kStepElements;
+    const int64_t bytes = steps * kStepElements * static_cast<int64_t>(sizeof(Packed));
+    const PrefetchPlan prefetch(fetches ? bytes / kLineBytes : 0, tile_count, steps);
+    for (int64_t tile = 0; tile < tile_count; ++tile) {
+      const int64_t row = tile * kTileRows;
+      const TilePlace place = {block.row_begin + row,
+                               std::min<int64_t>(kTileRows, block.row_count - row),
+                               panel * kPanelColumns, panels * kPanelColumns};
+      if (last) prefetch_place<TY>(args, place);
+      const TileProduct<Form> product = {.x = x.first + row * x.stride + begin * Form::kGroup,
+                                         .x_stride = x.stride,
+                                         .weights = weights + begin * kStepElements,
+                                         .panel_stride = panel_elements,
+                                         .steps = steps,
+                                         .continues = begin != 0,
+                                         .scratch = scratch + tile * kScratchFloats,
+                                         .prefetches = prefetch.of_tile(next, tile)};
+      const RowScale* x_scales = x.scales + row;
+      const bool whole =
+          panels == 1 && place.rows == kTileRows && place.first_column + place.width <= matrix.n;
+      if (last && whole && !activates) {
+        multiply_to_y<Form, TY>(product, matrix, args, x_scales, place);
+        continue;
       }
+      if (last && whole && args.residual.data == nullptr) {
+        multiply_and_activate<Form, TY>(product, matrix, args, x_scales, place);
+        continue;
+      }
+      choose_multiply<Form>(place.rows, panels > 1, kCounts)(product);
+      if (last) finish_scratch<Form, TY>(matrix, args, x_scales, place, product.scratch);
     }
   }
 }
 
-template <class T, class TY>
+template <class Form, class TX, class TY>
 void run_block(const TiledMatrix& matrix, const GemmArgs& args, const TiledBlock& block,
-               void* workspace) {
-  float* scratch = static_cast<float*>(workspace);
-  float* x = scratch + tiles(block.row_count) * kTileRows * kPanelColumns;
-  copy_rows<T>(args.x, block, matrix.k, x);
+               void* memory) {
+  auto* bytes = static_cast<std::byte*>(memory);
+  const Workspace<Form> workspace(matrix, block.row_count);
+  auto* scratch = reinterpret_cast<float*>(bytes);
+  const auto x = prepare_rows<Form, TX>(
+      args.x, block, matrix.k, reinterpret_cast<RowScale*>(bytes + workspace.scales_offset),
+      reinterpret_cast<typename Form::X*>(bytes + workspace.copy_offset));
   const int64_t group =
       block.row_count <= kTileRows ? wide_panels(static_cast<int>(block.row_count)) : 1;
   int64_t panel = block.panel_begin;
   for (; panel + group <= block.panel_end; panel += group) {
-    run_panels<T, TY>(matrix, args, block, x, panel, group, scratch);
+    run_panels<Form, TY>(matrix, args, block, x, panel, group, scratch);
   }
-  for (; panel < block.panel_end; ++panel)
-    run_panels<T, TY>(matrix, args, block, x, panel, 1, scratch);
+  for (; panel < block.panel_end; ++panel) {
+    run_panels<Form, TY>(matrix, args, block, x, panel, 1, scratch);
+  }
 }
 
-void run(const TiledMatrix& matrix, const GemmArgs& args, const TiledBlock& block,
-         void* workspace) {
+// ------------------------------------------------------------------ the kernels of a matrix
+
+template <class Form>
+size_t workspace_bytes(const TiledMatrix& matrix, int64_t rows) {
+  return static_cast<size_t>(Workspace<Form>::lines(Workspace<Form>(matrix, rows).bytes));
+}
+
+template <class Form, class TX>
+TiledKernels kernels_of(const TiledMatrix& matrix) {
+  return {.panel_columns = kPanelColumns,
+          .tile_rows = kTileRows,
+          .k_group = Form::kGroup,
+          .splits_words = std::is_same_v<Form, forms::WidenedBf16>,
+          .block_rows = block_rows<Form>(matrix),
+          .workspace_bytes = workspace_bytes<Form>,
+          .run = matrix.output_dtype == DType::kBF16 ? run_block<Form, TX, bf16>
+                                                     : run_block<Form, TX, float>};
+}
+
+template <class Bf16, class Int8>
+TiledKernels kernels_for(const TiledMatrix& matrix) {
   const bool bf16_in = matrix.dtype == DType::kBF16;
-  const bool bf16_out = matrix.output_dtype == DType::kBF16;
-  if (bf16_in && bf16_out) return run_block<bf16, bf16>(matrix, args, block, workspace);
-  if (bf16_in) return run_block<bf16, float>(matrix, args, block, workspace);
-  if (bf16_out) return run_block<float, bf16>(matrix, args, block, workspace);
-  run_block<float, float>(matrix, args, block, workspace);
+  if (matrix.weights == WeightFormat::kInt8) {
+    return bf16_in ? kernels_of<Int8, bf16>(matrix) : kernels_of<Int8, float>(matrix);
+  }
+  return bf16_in ? kernels_of<Bf16, bf16>(matrix) : kernels_of<forms::F32, float>(matrix);
 }
 
 }  // namespace
 
-const TiledKernels& kernels() {
-  static constexpr TiledKernels kKernels = {kPanelColumns, kTileRows, block_rows, workspace_bytes,
-                                            run};
-  return kKernels;
+#if HWY_TARGET == HWY_AVX3_DL
+TiledKernels kernels(const TiledMatrix& matrix) {
+  return kernels_for<forms::Bf16Pairs, forms::Int8Quads>(matrix);
 }
+#else
+TiledKernels kernels(const TiledMatrix& matrix) {
+  return kernels_for<forms::WidenedBf16, forms::Int8Pairs>(matrix);
+}
+#endif
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON
+TiledKernels int8_quads_kernels(const TiledMatrix& matrix) {
+  return kernels_for<forms::WidenedBf16, forms::Int8Quads>(matrix);
+}
+#endif
+#if HWY_TARGET == HWY_NEON
+TiledKernels bf16_pairs_kernels(const TiledMatrix& matrix) {
+  return kernels_for<forms::Bf16Pairs, forms::Int8Quads>(matrix);
+}
+#endif
 
 }  // namespace HWY_NAMESPACE
 }  // namespace wde::ops
@@ -278,14 +459,23 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace wde::ops {
 
-const TiledKernels* tiled_kernels(std::string_view isa) {
+ChooseTiledKernels* tiled_kernels(std::string_view isa) {
+#if HWY_TARGETS & HWY_AVX3_DL
+  if (isa == "avx512_bf16") return N_AVX3_DL::kernels;
+#endif
 #if HWY_TARGETS & HWY_AVX3
-  if (isa == "avx512") return &N_AVX3::kernels();
+  if (isa == "avx512_vnni") return N_AVX3::int8_quads_kernels;
+  if (isa == "avx512") return N_AVX3::kernels;
 #endif
 #if HWY_TARGETS & HWY_AVX2
-  if (isa == "avx2") return &N_AVX2::kernels();
+  if (isa == "avx2") return N_AVX2::kernels;
 #endif
-  if (isa == "portable") return &WDE_HWY_PORTABLE::kernels();
+#if HWY_TARGETS & HWY_NEON
+  if (isa == "neon_bf16") return N_NEON::bf16_pairs_kernels;
+  if (isa == "neon_dot") return N_NEON::int8_quads_kernels;
+  if (isa == "neon") return N_NEON::kernels;
+#endif
+  if (isa == "portable") return WDE_HWY_PORTABLE::kernels;
   return nullptr;
 }
 

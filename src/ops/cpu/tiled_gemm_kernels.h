@@ -7,43 +7,54 @@
 #include <cstdint>
 #include <string_view>
 
-#include "ops/ops.h"
+#include "ops/gemm.h"
 
 namespace wde::ops {
 
-// Packed weights [panel][k][panel_columns], columns beyond n being zero. f32: in order. bf16: the
-// columns c and c + panel_columns / 2 share one 32-bit word (c in its lower half), so that a shift
-// and a mask widen them.
+// Packed weights [panel][k / k_group][panel_columns][k_group], columns beyond n and values beyond k
+// being zero: k_group values of k side by side are what one instruction sums. Where the kernels
+// split words (bf16 with k_group 1), the columns c and c + panel_columns / 2 share a 32-bit word, c
+// in its lower half, so that a shift and a mask widen them.
 struct TiledMatrix {
   int64_t n = 0;
   int64_t k = 0;
   const void* panels = nullptr;
   const float* bias = nullptr;  // [panels * panel_columns], zero where the problem has none
-  DType dtype = DType::kF32;    // of the panels and of x
+  // Of int8 weights, each [panels * panel_columns]: w = scale * s8, and the sums of w over k.
+  const float* scales = nullptr;
+  const float* column_sums = nullptr;
+  DType dtype = DType::kF32;  // of x
   DType output_dtype = DType::kF32;
+  WeightFormat weights = WeightFormat::kDType;
   Activation activation = Activation::kNone;
 };
 
 // Rows [row_begin, row_begin + row_count) of x times panels [panel_begin, panel_end).
 struct TiledBlock {
   int64_t row_begin = 0;
-  int64_t row_count = 0;  // at most TiledKernels::block_rows(k)
+  int64_t row_count = 0;  // at most TiledKernels::block_rows
   int64_t panel_begin = 0;
   int64_t panel_end = 0;
 };
 
+// For matrices of one kind.
 struct TiledKernels {
   int64_t panel_columns;
   int64_t tile_rows;
-  // Rows of x whose widened copy fills a good part of L2.
-  int64_t (*block_rows)(int64_t k);
-  // Of one block; 64-byte aligned.
-  size_t (*workspace_bytes)(int64_t k, int64_t rows);
+  int64_t k_group;
+  bool splits_words;
+  // Rows of x that fill a good part of L2, in the form in which they are multiplied.
+  int64_t block_rows;
+  // Of one block of so many rows; 64-byte aligned.
+  size_t (*workspace_bytes)(const TiledMatrix& matrix, int64_t rows);
   void (*run)(const TiledMatrix& matrix, const GemmArgs& args, const TiledBlock& block,
               void* workspace);
 };
 
-// The kernels of an op table's instruction set ("avx512", "avx2", "portable"), or null.
-const TiledKernels* tiled_kernels(std::string_view isa);
+// By dtypes, weights and k of the matrix; its pointers may be null still.
+using ChooseTiledKernels = TiledKernels(const TiledMatrix& matrix);
+
+// Of an op table's instruction set ("avx2", …), or null where there are none.
+ChooseTiledKernels* tiled_kernels(std::string_view isa);
 
 }  // namespace wde::ops

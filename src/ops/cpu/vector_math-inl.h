@@ -43,7 +43,7 @@ HWY_INLINE hn::Vec<D> LoadF32(D d, const bf16* from) {
 // beyond them.
 template <class D>
 HWY_INLINE hn::Vec<D> LoadF32N(D d, const float* from, size_t count) {
-#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+#if HWY_TARGET == HWY_AVX2 || WDE_HWY_AVX512
   return hn::MaskedLoad(hn::FirstN(d, count), d, from);
 #else
   HWY_ALIGN float lanes[HWY_MAX_BYTES / sizeof(float)] = {};
@@ -64,6 +64,15 @@ HWY_INLINE void StoreF32(hn::Vec<D> v, D d, float* to) {
   hn::StoreU(v, d, to);
 }
 
+#if HWY_TARGET == HWY_AVX3_DL
+// To nearest, ties to even; subnormals to zero.
+template <class D>
+HWY_INLINE void StoreF32(hn::Vec<D> v, D /*d*/, bf16* to) {
+  __m256i words;
+  asm("vcvtneps2bf16 %[v], %[words]" : [words] "=v"(words) : [v] "v"(v.raw));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), words);
+}
+#else
 // To nearest, ties to even, NaN to quiet NaN: the bits of to_bf16(). (Highway 1.0.3's own DemoteTo
 // truncates.)
 template <class D>
@@ -81,11 +90,12 @@ HWY_INLINE void StoreF32(hn::Vec<D> v, D /*d*/, bf16* to) {
   const auto result = hn::IfThenElse(is_nan, quiet_nan, rounded);
   hn::StoreU(hn::DemoteTo(d16, hn::BitCast(di32, result)), d16, reinterpret_cast<uint16_t*>(to));
 }
+#endif
 
 // The first `count` lanes; touches no memory beyond them.
 template <class D>
 HWY_INLINE void StoreF32N(hn::Vec<D> v, D d, float* to, size_t count) {
-#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+#if HWY_TARGET == HWY_AVX2 || WDE_HWY_AVX512
   hn::BlendedStore(v, hn::FirstN(d, count), d, to);
 #else
   HWY_ALIGN float lanes[HWY_MAX_BYTES / sizeof(float)];
@@ -150,41 +160,111 @@ HWY_INLINE hn::Vec<D> Exp(D d, hn::Vec<D> x) {
   return hn::IfThenElse(hn::Lt(x, lowest), hn::Zero(d), hn::Mul(p, split.power));
 }
 
+// Several independent vectors at once, step by step, so that the latency of one hides behind the
+// others: a core looks ahead too little to find that in one vector after the other. Only loops that
+// are gone early enough let the compiler keep the arrays in registers.
+#ifndef WDE_EACH
+#define WDE_EACH(i, count) _Pragma("GCC unroll 8") for (int i = 0; i < count; ++i)
+#endif
+
 // 2^x for x in [-126, 127] (not checked), to 1 ulp.
-template <class D>
-HWY_INLINE hn::Vec<D> Exp2Bounded(D d, hn::Vec<D> x) {
-  const auto split = SplitShifted(d, hn::Add(x, hn::Set(d, 12582912.0f)));
-  const auto r = hn::Sub(x, split.n);
-  const auto r2 = hn::Mul(r, r);
-  const auto p01 = hn::MulAdd(r, hn::Set(d, 0.693147182f), hn::Set(d, 1.0f));
-  const auto p23 = hn::MulAdd(r, hn::Set(d, 0.0555033199f), hn::Set(d, 0.240226477f));
-  const auto p45 = hn::MulAdd(r, hn::Set(d, 0.00133990031f), hn::Set(d, 0.00961843878f));
-  auto p = hn::MulAdd(r2, hn::Set(d, 1.53532586e-4f), p45);
-  p = hn::MulAdd(p, r2, p23);
-  p = hn::MulAdd(p, r2, p01);
-  return hn::Mul(p, split.power);
+template <int kCount, class D>
+HWY_INLINE void Exp2Bounded(D d, hn::Vec<D> (&x)[kCount]) {
+  using V = hn::Vec<D>;
+  V power[kCount], r2[kCount], p[kCount];
+  WDE_EACH(i, kCount) {
+    const auto split = SplitShifted(d, hn::Add(x[i], hn::Set(d, 12582912.0f)));
+    x[i] = hn::Sub(x[i], split.n);
+    power[i] = split.power;
+  }
+  WDE_EACH(i, kCount) r2[i] = hn::Mul(x[i], x[i]);
+  WDE_EACH(i, kCount) {
+    p[i] = hn::MulAdd(x[i], hn::Set(d, 0.00133990031f), hn::Set(d, 0.00961843878f));
+    p[i] = hn::MulAdd(r2[i], hn::Set(d, 1.53532586e-4f), p[i]);
+  }
+  WDE_EACH(i, kCount) {
+    const V p23 = hn::MulAdd(x[i], hn::Set(d, 0.0555033199f), hn::Set(d, 0.240226477f));
+    p[i] = hn::MulAdd(p[i], r2[i], p23);
+  }
+  WDE_EACH(i, kCount) {
+    const V p01 = hn::MulAdd(x[i], hn::Set(d, 0.693147182f), hn::Set(d, 1.0f));
+    p[i] = hn::MulAdd(p[i], r2[i], p01);
+  }
+  WDE_EACH(i, kCount) x[i] = hn::Mul(p[i], power[i]);
 }
+
+#if WDE_HWY_AVX512
+// 2^x to a relative 8e-5, which bf16 does not see; -infinity gives 0, NaN stays NaN.
+// x = floor(x) + r, and a minimax polynomial for 2^r (tools/fit_vector_math.py).
+template <class D>
+HWY_INLINE hn::Vec<D> Exp2Coarse(D d, hn::Vec<D> x) {
+  constexpr int kToFloor = 0x09;
+  const hn::Vec<D> r{_mm512_reduce_ps(x.raw, kToFloor)};
+  auto p = hn::MulAdd(r, hn::Set(d, 0.0780245215f), hn::Set(d, 0.226067156f));
+  p = hn::MulAdd(p, r, hn::Set(d, 0.695833564f));
+  p = hn::MulAdd(p, r, hn::Set(d, 0.999925196f));
+  return hn::Vec<D>{_mm512_scalef_ps(p.raw, x.raw)};
+}
+
+// GELU to a relative 2e-4 where |x| < 5, as GeluErf below but with degree 4 on [0, 5]; for results
+// that are rounded to bf16.
+template <int kCount, class D>
+HWY_INLINE void GeluErfCoarse(D d, hn::Vec<D> (&x)[kCount]) {
+  using V = hn::Vec<D>;
+  V a[kCount], g[kCount];
+  WDE_EACH(i, kCount) a[i] = hn::Min(hn::Abs(x[i]), hn::Set(d, 5.0f));
+  WDE_EACH(i, kCount) {
+    g[i] = hn::MulAdd(a[i], hn::Set(d, 0.000277862011f), hn::Set(d, -0.00540531427f));
+  }
+  WDE_EACH(i, kCount) g[i] = hn::MulAdd(g[i], a[i], hn::Set(d, 0.0468508825f));
+  WDE_EACH(i, kCount) g[i] = hn::MulAdd(g[i], a[i], hn::Set(d, 0.465769857f));
+  WDE_EACH(i, kCount) g[i] = hn::MulAdd(g[i], a[i], hn::Set(d, 1.14876997f));
+  WDE_EACH(i, kCount) g[i] = hn::NegMulAdd(g[i], a[i], hn::Set(d, -1.0f));
+  WDE_EACH(i, kCount) g[i] = Exp2Coarse(d, g[i]);
+  // vmaxps gives its second operand where one is NaN.
+  WDE_EACH(i, kCount) x[i] = hn::NegMulAdd(a[i], g[i], hn::Max(hn::Zero(d), x[i]));
+}
+#endif
 
 // GELU(x) = x Phi(x) (Hendrycks and Gimpel 2016) = max(x, 0) - |x| Phi(-|x|), and Phi(-a) is
 // computed as 2^-(1 + a G(a)) with G the minimax polynomial of degree 9 on [0, 7]
 // (tools/fit_vector_math.py): no division, no branch, and the negative tail keeps its relative
 // precision. Beyond 7 the second term is at most 1e-11. Absolute error at most 8e-8 max(1, |x|).
+template <int kCount, class D>
+HWY_INLINE void GeluErf(D d, hn::Vec<D> (&x)[kCount]) {
+  using V = hn::Vec<D>;
+  V a[kCount], a2[kCount], g[kCount], low[kCount];
+  WDE_EACH(i, kCount) a[i] = hn::Min(hn::Abs(x[i]), hn::Set(d, 7.0f));
+  WDE_EACH(i, kCount) a2[i] = hn::Mul(a[i], a[i]);
+  WDE_EACH(i, kCount) {
+    const V g67 = hn::MulAdd(a[i], hn::Set(d, 8.69547239e-6f), hn::Set(d, -6.45565742e-5f));
+    const V g89 = hn::MulAdd(a[i], hn::Set(d, 1.90411349e-8f), hn::Set(d, -6.26489339e-7f));
+    g[i] = hn::MulAdd(g89, a2[i], g67);
+  }
+  WDE_EACH(i, kCount) {
+    const V g45 = hn::MulAdd(a[i], hn::Set(d, 2.43247501e-4f), hn::Set(d, 6.66016640e-5f));
+    g[i] = hn::MulAdd(g[i], a2[i], g45);
+  }
+  WDE_EACH(i, kCount) {
+    const V g01 = hn::MulAdd(a[i], hn::Set(d, 0.459209234f), hn::Set(d, 1.15110528f));
+    const V g23 = hn::MulAdd(a[i], hn::Set(d, -0.00701821269f), hn::Set(d, 0.0524830706f));
+    low[i] = hn::MulAdd(g23, a2[i], g01);
+  }
+  WDE_EACH(i, kCount) a2[i] = hn::Mul(a2[i], a2[i]);
+  WDE_EACH(i, kCount) g[i] = hn::MulAdd(g[i], a2[i], low[i]);
+  WDE_EACH(i, kCount) g[i] = hn::NegMulAdd(g[i], a[i], hn::Set(d, -1.0f));
+  Exp2Bounded<kCount>(d, g);
+  WDE_EACH(i, kCount) {
+    const V result = hn::NegMulAdd(a[i], g[i], hn::Max(x[i], hn::Zero(d)));
+    x[i] = hn::IfThenElse(hn::IsNaN(x[i]), x[i], result);
+  }
+}
+
 template <class D>
 HWY_INLINE hn::Vec<D> GeluErf(D d, hn::Vec<D> x) {
-  const auto a = hn::Min(hn::Abs(x), hn::Set(d, 7.0f));
-  const auto a2 = hn::Mul(a, a);
-  const auto g01 = hn::MulAdd(a, hn::Set(d, 0.459209234f), hn::Set(d, 1.15110528f));
-  const auto g23 = hn::MulAdd(a, hn::Set(d, -0.00701821269f), hn::Set(d, 0.0524830706f));
-  const auto g45 = hn::MulAdd(a, hn::Set(d, 2.43247501e-4f), hn::Set(d, 6.66016640e-5f));
-  const auto g67 = hn::MulAdd(a, hn::Set(d, 8.69547239e-6f), hn::Set(d, -6.45565742e-5f));
-  const auto g89 = hn::MulAdd(a, hn::Set(d, 1.90411349e-8f), hn::Set(d, -6.26489339e-7f));
-  const auto a4 = hn::Mul(a2, a2);
-  const auto g03 = hn::MulAdd(g23, a2, g01);
-  const auto g47 = hn::MulAdd(g67, a2, g45);
-  const auto g = hn::MulAdd(hn::MulAdd(g89, a4, g47), a4, g03);
-  const auto tail = Exp2Bounded(d, hn::NegMulAdd(g, a, hn::Set(d, -1.0f)));
-  const auto result = hn::NegMulAdd(a, tail, hn::Max(x, hn::Zero(d)));
-  return hn::IfThenElse(hn::IsNaN(x), x, result);
+  hn::Vec<D> one[1] = {x};
+  GeluErf<1>(d, one);
+  return one[0];
 }
 
 // tanh(x) to 2 ulp: x + x^3 P(x^2) for |x| < 0.625, else 1 - 2 / (exp(2 |x|) + 1) with x's sign.

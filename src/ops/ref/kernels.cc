@@ -67,8 +67,8 @@ double pool_column(const PoolingArgs& args, const PooledTokens& tokens, int64_t 
   return sum / (args.pooling == Pooling::kMeanSqrtLen ? std::sqrt(count) : weights);
 }
 
-template <class T>
-double dot(const T* a, const T* b, int64_t count) {
+template <class A, class B>
+double dot(const A* a, const B* b, int64_t count) {
   double sum = 0;
   for (int64_t i = 0; i < count; ++i) sum += static_cast<double>(to_f32(a[i])) * to_f32(b[i]);
   return sum;
@@ -79,10 +79,12 @@ double dot_rows(const ReferenceGemmArgs& args, int64_t m, int64_t n) {
   const TensorView& w = args.weight;
   const int64_t x_begin = m * x.row_stride;
   const int64_t w_begin = n * w.row_stride;
-  if (x.dtype == DType::kBF16) {
-    return dot(x.as<const bf16>() + x_begin, w.as<const bf16>() + w_begin, x.shape[1]);
-  }
-  return dot(x.as<const float>() + x_begin, w.as<const float>() + w_begin, x.shape[1]);
+  const auto with = [&](const auto* row) {
+    return w.dtype == DType::kBF16 ? dot(row, w.as<const bf16>() + w_begin, x.shape[1])
+                                   : dot(row, w.as<const float>() + w_begin, x.shape[1]);
+  };
+  return x.dtype == DType::kBF16 ? with(x.as<const bf16>() + x_begin)
+                                 : with(x.as<const float>() + x_begin);
 }
 
 }  // namespace

@@ -4,12 +4,19 @@
 #include <utility>
 #include <vector>
 
+#include "ops/quantize.h"
 #include "ops/ref/kernels.h"
 
 namespace wde::ops::ref {
 namespace {
 
 constexpr size_t kAlignmentBytes = 64;
+
+// int8 weights are kept as the f32 numbers that they stand for, and x is not quantized: what is
+// compared with this sees its own error of quantizing x.
+DType weights_dtype(const GemmProblem& problem) {
+  return problem.weights == WeightFormat::kInt8 ? DType::kF32 : problem.dtype;
+}
 
 class ReferenceGemm final : public Gemm {
  public:
@@ -23,8 +30,8 @@ class ReferenceGemm final : public Gemm {
 
   void run(OpContext& context, const GemmArgs& args, void*) const override {
     ReferenceGemmArgs all = {.io = args, .activation = problem_.activation};
-    all.weight =
-        TensorView::contiguous(storage_.data(), problem_.dtype, Shape({problem_.n, problem_.k}));
+    all.weight = TensorView::contiguous(storage_.data(), weights_dtype(problem_),
+                                        Shape({problem_.n, problem_.k}));
     if (problem_.bias) {
       void* bias = static_cast<std::byte*>(storage_.data()) + bias_offset_bytes_;
       all.bias = TensorView::contiguous(bias, DType::kF32, Shape({problem_.n}));
@@ -39,6 +46,12 @@ class ReferenceGemm final : public Gemm {
   size_t bias_offset_bytes_;
 };
 
+void round_to_int8(std::vector<float>* row) {
+  std::vector<int8_t> quantized(row->size());
+  const float scale = quantize_weights(*row, quantized.data());
+  for (size_t i = 0; i < row->size(); ++i) (*row)[i] = scale * static_cast<float>(quantized[i]);
+}
+
 // The weights as run() reads them, in host memory.
 std::vector<std::byte> lay_out(const GemmProblem& problem, const GemmWeights& weights,
                                size_t bias_offset_bytes) {
@@ -46,12 +59,16 @@ std::vector<std::byte> lay_out(const GemmProblem& problem, const GemmWeights& we
   const auto k = static_cast<size_t>(problem.k);
   std::vector<std::byte> bytes(bias_offset_bytes + (problem.bias ? n * sizeof(float) : 0));
   const TensorView& weight = weights.weight;
-  const size_t row_bytes = k * dtype_size_bytes(problem.dtype);
+  const size_t row_bytes = k * dtype_size_bytes(weights_dtype(problem));
   const size_t stride_bytes =
       static_cast<size_t>(weight.row_stride) * dtype_size_bytes(weight.dtype);
+  std::vector<float> values(k);
   for (size_t row = 0; row < n; ++row) {
-    convert_elements(weight.as<const std::byte>() + row * stride_bytes, weight.dtype,
-                     bytes.data() + row * row_bytes, problem.dtype, k);
+    convert_elements(weight.as<const std::byte>() + row * stride_bytes, weight.dtype, values.data(),
+                     DType::kF32, k);
+    if (problem.weights == WeightFormat::kInt8) round_to_int8(&values);
+    convert_elements(values.data(), DType::kF32, bytes.data() + row * row_bytes,
+                     weights_dtype(problem), k);
   }
   if (problem.bias) {
     std::memcpy(bytes.data() + bias_offset_bytes, weights.bias.data, n * sizeof(float));
@@ -70,7 +87,7 @@ Result<std::unique_ptr<Gemm>> create_reference_gemm(const GemmProblem& problem,
                                                     const GemmWeights& weights, Device& device,
                                                     const OpTable&) {
   const size_t matrix_bytes =
-      static_cast<size_t>(problem.n * problem.k) * dtype_size_bytes(problem.dtype);
+      static_cast<size_t>(problem.n * problem.k) * dtype_size_bytes(weights_dtype(problem));
   const size_t bias_offset_bytes =
       (matrix_bytes + kAlignmentBytes - 1) / kAlignmentBytes * kAlignmentBytes;
   const std::vector<std::byte> bytes = lay_out(problem, weights, bias_offset_bytes);

@@ -14,8 +14,8 @@ namespace {
 constexpr size_t kAlignmentBytes = 64;
 constexpr size_t kPageBytes = 4096;
 // Addresses are not used twice, so there must be many more than memory; they cost nothing.
-constexpr size_t kMinReservedBytes = size_t{64} << 30;
-constexpr size_t kReservedPerByte = 16;
+constexpr size_t kMinReservedBytes = size_t{4} << 30;
+constexpr size_t kReservedPerByte = 64;
 
 size_t round_up(size_t size, size_t multiple) {
   return (size + multiple - 1) / multiple * multiple;

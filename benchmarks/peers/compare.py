@@ -1,0 +1,295 @@
+#!/usr/bin/env python3
+"""Times WDE and the other engines on the same texts, threads and precision, taking turns in one run.
+
+For each model, precision and load: every contestant embeds all texts once and its vectors are held against
+sentence-transformers' in f32; then come the rounds, in which each has one turn, in an order that rotates. Before and
+after each turn a register-only loop measures what the cores can do at that moment.
+
+  benchmarks/peers/run.sh --quick
+  benchmarks/peers/run.sh --json report.json --svg report.svg
+  benchmarks/peers/run.sh --models bge-base --loads short,passages --precisions int8 --rounds 3
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+import tokenizers
+
+import chart
+import loads
+import models
+import results
+from contestant import Contestant, Failed
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CONTESTANTS = ("wde", "torch", "onnxruntime", "openvino", "ctranslate2")
+PRECISIONS = ("f32", "bf16", "int8")
+LOADS = ("short", "passages", "long", "query", "forward")
+
+
+class Run:
+    def __init__(self, arguments):
+        self.arguments = arguments
+        self.folder = tempfile.TemporaryDirectory(prefix="wde-peers-")
+        self.log = open(pathlib.Path(self.folder.name) / "log", "w")
+        self.peak = self.start("wde")
+        self.report = {"machine": machine(), "commit": commit(), "threads": arguments.threads, "versions": {},
+                       "left_out": [], "loads": [], "tokenization": []}
+
+    def start(self, name, threads=None):
+        return Contestant(name, self.arguments.wde, threads or self.arguments.threads, self.log)
+
+    def file(self, name):
+        return str(pathlib.Path(self.folder.name) / name)
+
+    def progress(self, text):
+        if sys.stderr.isatty():
+            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+    def say(self, text):
+        self.progress("")
+        print(text, flush=True)
+
+    def leave_out(self, contestant, precision, where, reason):
+        reason = str(reason).splitlines()[0].removeprefix("Refused: ")
+        self.report["left_out"].append(
+            {"contestant": contestant, "precision": precision, "where": where, "reason": reason})
+        self.say(f"left out: {contestant} {precision}, {where}: {reason}")
+
+    def measure_peak(self, precision):
+        return self.peak.ask("peak", precision, self.arguments.threads)["gflops"]
+
+    # A model.
+
+    def compare_model(self, name):
+        self.progress(f"{name}: making the model")
+        model = models.make_model(name, pathlib.Path(self.arguments.minilm), ROOT / "build" / "peers-models")
+        tokenizer = tokenizers.Tokenizer.from_file(str(model.path / "tokenizer.json"))
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        work = []
+        for load_name in self.arguments.loads:
+            count = self.arguments.texts or loads.TEXTS[load_name][model.size]
+            count = max(8, count // 8) if self.arguments.quick else count
+            load = loads.make_load(load_name, tokenizer, self.arguments.data, count)
+            pathlib.Path(self.file(load.name)).write_text("".join(text + "\n" for text in load.texts))
+            work.append(load)
+        self.reference = self.reference_vectors(model, work)
+        for precision in self.arguments.precisions:
+            self.compare_precision(model, precision, work)
+
+    def reference_vectors(self, model, work):
+        torch = self.start("torch")
+        try:
+            torch.ask("load", model.path, "f32", self.arguments.threads)
+            return {load.name: self.vectors(torch, load) for load in work}
+        finally:
+            torch.end()
+
+    def vectors(self, contestant, load):
+        self.progress(f"{load.name}: vectors of {contestant.name}")
+        contestant.ask("texts", self.file(load.name), load.kind)
+        columns = contestant.ask("vectors", self.file("vectors"))["columns"]
+        return np.fromfile(self.file("vectors"), dtype="<f4").reshape(len(load.texts), columns)
+
+    # A precision.
+
+    def compare_precision(self, model, precision, work):
+        contestants = []
+        try:
+            for name in self.arguments.contestants:
+                self.progress(f"{model.name} {precision}: loading {name}")
+                contestant = self.start(name)
+                contestants.append(contestant)
+                try:
+                    reply = contestant.ask("load", model.path, precision, self.arguments.threads)
+                    contestant.form = reply.get("form", "")
+                    self.report["versions"][name] = reply["version"]
+                except Failed as error:
+                    self.leave_out(name, precision, model.name, error)
+                    contestants.pop().end()
+            for load in work:
+                if contestants:
+                    self.compare_load(model, precision, load, contestants)
+        finally:
+            for contestant in contestants:
+                contestant.end()
+
+    def compare_load(self, model, precision, load, contestants):
+        result = results.LoadResult(model, precision, load)
+        able = [contestant for contestant in contestants if self.prepare(contestant, result, load)]
+        slow = set()
+        for round_number in range(self.arguments.rounds):
+            start = round_number % len(able) if able else 0
+            for contestant in able[start:] + able[:start]:
+                if contestant in slow:
+                    continue
+                self.progress(f"{model.name} {precision} {load.name}: round {round_number + 1}, {contestant.name}")
+                begin = time.monotonic()
+                self.turn(contestant, result, load)
+                if time.monotonic() - begin > self.arguments.slow_seconds and contestant.name != "wde":
+                    slow.add(contestant)
+        self.report["loads"].append(result.summary())
+        self.progress("")
+        print("\n" + results.load_table(self.report["loads"][-1]), flush=True)
+
+    def prepare(self, contestant, result, load):
+        """Its fastest form for this load, and whether it computes the same."""
+        try:
+            contestant.ask("texts", self.file(load.name), load.kind)
+            if contestant.name != "wde":
+                self.progress(f"{load.name}: choosing how {contestant.name} runs")
+                contestant.form = contestant.ask("choose", load.kind)["form"]
+            vectors = self.vectors(contestant, load)
+        except Failed as error:
+            self.leave_out(contestant.name, result.precision, f"{result.model.name} {load.name}", error)
+            return False
+        agreement = results.Agreement(vectors, self.reference[load.name], result.precision)
+        if agreement.refusal:
+            if contestant.name == "wde":
+                sys.exit(f"wde {result.precision}, {load.name}: {agreement.refusal}")
+            self.leave_out(contestant.name, result.precision, f"{result.model.name} {load.name}", agreement.refusal)
+            return False
+        result.add(contestant.name, contestant.form, agreement)
+        return True
+
+    def turn(self, contestant, result, load):
+        before = self.measure_peak(result.precision)
+        if load.kind == "query":
+            count = 10 if self.arguments.quick else self.arguments.queries
+            measured = contestant.ask("query", count)
+        else:
+            measured = contestant.ask("bulk", self.arguments.seconds)
+        result.add_turn(contestant.name, measured, max(before, self.measure_peak(result.precision)))
+
+    # Tokenization alone.
+
+    def compare_tokenization(self):
+        model = models.make_model("minilm", pathlib.Path(self.arguments.minilm), ROOT / "build" / "peers-models")
+        tokenizer = tokenizers.Tokenizer.from_file(str(model.path / "tokenizer.json"))
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        for name in [name for name in ("short", "passages", "long") if name in self.arguments.loads]:
+            load = loads.make_load(name, tokenizer, self.arguments.data, 4000)
+            load.texts = [text for text, ids in zip(load.texts, loads.token_ids(tokenizer, load.texts))
+                          if len(ids) <= loads.LIMIT]
+            pathlib.Path(self.file(name)).write_text("".join(text + "\n" for text in load.texts))
+            expected = loads.token_ids(tokenizer, load.texts)
+            for threads in sorted({1, self.arguments.threads}):
+                self.compare_tokenizers(model, name, expected, threads)
+
+    def compare_tokenizers(self, model, name, expected, threads):
+        contestants = [self.start("wde", threads), self.start("tokenizers", threads)]
+        try:
+            for contestant in contestants:
+                self.report["versions"][contestant.name] = contestant.ask("tokenizer", model.path)["version"]
+                contestant.ask("texts", self.file(name), "tokenize")
+                contestant.ask("tokenize", threads, 0)
+            check_ids(contestants[0], self.file("ids"), expected)
+            rates = {contestant.name: [] for contestant in contestants}
+            tokens = sum(map(len, expected))
+            for round_number in range(self.arguments.rounds):
+                for contestant in contestants[::1 if round_number % 2 else -1]:
+                    measured = contestant.ask("tokenize", threads, min(0.5, self.arguments.seconds))
+                    rates[contestant.name].append(tokens * measured["passes"] / measured["seconds"])
+            self.report["tokenization"].append(results.tokenization_summary(name, threads, tokens, rates))
+        finally:
+            for contestant in contestants:
+                contestant.end()
+
+
+def check_ids(contestant, path, expected):
+    contestant.ask("ids", path)
+    found = np.fromfile(path, dtype="<i4")
+    if found.tolist() != [number for ids in expected for number in (len(ids), *ids)]:
+        sys.exit("wde's token ids are not those of Hugging Face's tokenizers")
+
+
+def machine():
+    information = pathlib.Path("/proc/cpuinfo").read_text()
+    fields = dict(line.split(":", 1) for line in information.replace("\t", "").splitlines() if ":" in line)
+    flags = fields.get("flags", fields.get("Features", "")).split()
+    telling = ("avx2", "fma", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni", "amx_tile", "asimddp", "bf16")
+    return {"cpu": fields.get("model name", platform.machine()).strip(), "cores": len(os.sched_getaffinity(0)),
+            "family": fields.get("cpu family", "").strip(), "model": fields.get("model", "").strip(),
+            "has": [flag for flag in telling if flag in flags]}
+
+
+def commit():
+    def git(*words):
+        return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False).stdout
+    return git("rev-parse", "--short", "HEAD").strip() + (" with changes" if git("status", "--short", "-uno") else "")
+
+
+def listed(allowed=None):
+    def parse(text):
+        words = text.split(",")
+        wrong = [word for word in words if allowed and word not in allowed]
+        if wrong:
+            raise argparse.ArgumentTypeError(f"{wrong[0]!r} is not one of {', '.join(allowed)}")
+        return words
+    return parse
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", type=listed(), default=["minilm"],
+                        help="of minilm, bge-base, xlmr-large (random weights), or folders (default: minilm)")
+    parser.add_argument("--model", help="the folder of one model: as --models FOLDER")
+    parser.add_argument("--loads", type=listed(LOADS), default=list(LOADS), help=f"of {', '.join(LOADS)}")
+    parser.add_argument("--precisions", type=listed(PRECISIONS), default=list(PRECISIONS), help="of f32, bf16, int8")
+    parser.add_argument("--contestants", type=listed(CONTESTANTS), default=list(CONTESTANTS),
+                        help=f"of {', '.join(CONTESTANTS)}")
+    parser.add_argument("--no-tokenization", action="store_true", help="leave tokenization alone out")
+    parser.add_argument("--tokenization-only", action="store_true", help="time nothing else")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="default: every core")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=1.0, help="least time of a turn (whole passes; default 1)")
+    parser.add_argument("--queries", type=int, default=100, help="of a turn of the load `query` (default 100)")
+    parser.add_argument("--texts", type=int, help="of each load (default: by the model's size)")
+    parser.add_argument("--slow-seconds", type=float, default=20,
+                        help="a peer whose turn takes longer has one turn only (default 20)")
+    parser.add_argument("--quick", action="store_true", help="few texts, short turns, two rounds: does it run?")
+    parser.add_argument("--data", default=str(ROOT.parent / "shared" / "data" / "text"),
+                        help="the folder with stsb/, xquad/ and long/")
+    parser.add_argument("--json", help="write the report here")
+    parser.add_argument("--svg", help="write the chart here")
+    parser.add_argument("--wde", default=str(ROOT / "build" / "release" / "bin" / "wde_contestant"),
+                        help=argparse.SUPPRESS)
+    parser.add_argument("--minilm", default=str(ROOT / "build" / "models" / "all-MiniLM-L6-v2"),
+                        help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.model:
+        arguments.models = [arguments.model]
+    if arguments.quick:
+        arguments.rounds, arguments.seconds = 2, 0.1
+    return arguments
+
+
+def main():
+    arguments = parse_arguments()
+    run = Run(arguments)
+    print(results.heading(run.report))
+    if not arguments.tokenization_only:
+        for name in arguments.models:
+            run.compare_model(name)
+    if not arguments.no_tokenization:
+        run.compare_tokenization()
+        print("\n" + results.tokenization_table(run.report["tokenization"]))
+    print("\n" + results.ratio_table(run.report))
+    if arguments.json:
+        pathlib.Path(arguments.json).write_text(json.dumps(run.report, indent=1) + "\n")
+    if arguments.svg:
+        pathlib.Path(arguments.svg).write_text(chart.draw(run.report))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+#include "execution/runner.h"
+
+#include <gtest/gtest.h>
+
+#include <barrier>
+
+#include "table_model.h"
+#include "tensor/device_registry.h"
+
+namespace wde::execution {
+namespace {
+
+using test::Texts;
+
+const Texts kTexts = {{8, 2, 5, 1}, {6, 4}, {3, 7}, {9}, {10}};
+constexpr int64_t kTokens = 10;
+
+class RunnerTest : public testing::Test {
+ protected:
+  std::unique_ptr<Runner> make_runner(int threads) {
+    return Runner::create({.model = model,
+                           .ops = &ops,
+                           .device = device,
+                           .threads = threads,
+                           .limits = {.tokens = kTokens, .sequences = 5, .max_length = 4}})
+        .value();
+  }
+  std::vector<float> run(Runner& runner, Task task, size_t texts_per_shard) {
+    std::vector<int32_t> block(schema::ModelInput::capacity(kTokens, 5));
+    const schema::ModelInput input = test::pack(kTexts, task, block, texts_per_shard);
+    std::vector<float> output(static_cast<size_t>(runner.rows(input) * runner.columns(task)), -1);
+    runner.forward(*stream, input, block.data(), output.data());
+    EXPECT_TRUE(stream->synchronize().ok());
+    return output;
+  }
+
+  std::shared_ptr<Device> device = create_device("cpu").value();
+  const ops::OpTable& ops = *ops::choose_op_table("cpu").value();
+  std::shared_ptr<const LoadedModel> model = test::load_table_model(device, ops);
+  std::unique_ptr<Stream> stream = device->create_stream();
+};
+
+TEST_F(RunnerTest, EveryShardsRowsLandInTheirPlace) {
+  for (const int threads : {1, 3}) {
+    const auto runner = make_runner(threads);
+    for (const size_t texts_per_shard : {size_t{1}, size_t{2}, size_t{5}}) {
+      for (const Task task : {Task::kEmbed, Task::kHidden}) {
+        EXPECT_EQ(run(*runner, task, texts_per_shard), test::expected_rows(kTexts, task))
+            << threads << " threads, " << texts_per_shard << " texts a shard";
+      }
+    }
+  }
+}
+
+TEST_F(RunnerTest, PoolingSkipsWhatEachTextAsks) {
+  const auto runner = make_runner(2);
+  const Texts texts = {{8, 2, 5}, {9, 3}, {6, 7}, {4, 1}};
+  const Texts pooled = {{5}, {9, 3}, {7}, {4, 1}};
+  std::vector<int32_t> block(schema::ModelInput::capacity(kTokens, 5));
+  const schema::ModelInput input = test::pack(texts, Task::kEmbed, block, 2);
+  block[input.skip_offset() + 0] = 2;
+  block[input.skip_offset() + 2] = 1;
+  std::vector<float> output(8);
+  runner->forward(*stream, input, block.data(), output.data());
+  EXPECT_EQ(output, test::expected_rows(pooled, Task::kEmbed));
+}
+
+// Both shards' hidden states are there before either is pooled, and each fills its lane's arena.
+TEST_F(RunnerTest, ShardsComputedAtOnceDoNotShareAWorkspace) {
+  std::barrier both(2);
+  model = test::load_table_model(device, ops, [&](int32_t) { both.arrive_and_wait(); });
+  constexpr int64_t kFull = 512;
+  const auto runner =
+      Runner::create({.model = model,
+                      .ops = &ops,
+                      .device = device,
+                      .threads = 2,
+                      .limits = {.tokens = kFull, .sequences = 1, .max_length = kFull}})
+          .value();
+  const Texts texts = {std::vector<int32_t>(kFull, 3), std::vector<int32_t>(kFull, 5)};
+  std::vector<int32_t> block(schema::ModelInput::capacity(2 * kFull, 2));
+  const schema::ModelInput input = test::pack(texts, Task::kEmbed, block, 1);
+  std::vector<float> output(4);
+  runner->forward(*stream, input, block.data(), output.data());
+  EXPECT_EQ(output, test::expected_rows(texts, Task::kEmbed));
+}
+
+TEST_F(RunnerTest, RowsAreTextsOrTokens) {
+  const auto runner = make_runner(1);
+  std::vector<int32_t> block(schema::ModelInput::capacity(kTokens, 5));
+  EXPECT_EQ(runner->rows(test::pack(kTexts, Task::kEmbed, block)), 5);
+  EXPECT_EQ(runner->rows(test::pack(kTexts, Task::kHidden, block)), kTokens);
+}
+
+TEST_F(RunnerTest, TheLargestAnswerIsOfEitherTask) {
+  EXPECT_EQ(max_output_floats(*model, 100, 7), 200);
+  EXPECT_EQ(max_output_floats(*model, 3, 7), 14);
+  LoadedModel embeds_only;
+  embeds_only.embedding_head = std::make_unique<test::MeanHead>();
+  EXPECT_EQ(max_output_floats(embeds_only, 100, 7), 14);
+}
+
+// [T, 2] in f32: the model's only activation; the heads take none.
+TEST_F(RunnerTest, WorkspaceIsMeasuredForTheLargestShard) {
+  for (const int64_t tokens : {16, 160, 1600}) {
+    const ShardLimits limits{.tokens = tokens, .sequences = 4, .max_length = 16};
+    EXPECT_EQ(measure_workspace_bytes(*model, ops, *device, limits, 1),
+              static_cast<size_t>(tokens) * 2 * sizeof(float));
+  }
+}
+
+}  // namespace
+}  // namespace wde::execution
