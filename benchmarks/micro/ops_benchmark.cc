@@ -209,6 +209,48 @@ void layer_norm_case(benchmark::State& state, const OpTable& table, DType dtype)
   memory_case(state, bench, layer_norm, args, 3 * args.x.span_bytes());
 }
 
+void rms_norm_case(benchmark::State& state, const OpTable& table, DType dtype) {
+  Bench bench(table, 1);
+  const Shape shape({kTokens, kHidden});
+  const RmsNormArgs args{.x = bench.random(dtype, shape),
+                         .residual = {},
+                         .weight = bench.random(DType::kF32, Shape({kHidden})),
+                         .out = bench.random(dtype, shape)};
+  memory_case(state, bench, rms_norm, args, 2 * args.x.span_bytes());
+}
+
+// q and k of 6 heads of 64 in packed rows.
+void rope_case(benchmark::State& state, const OpTable& table, DType dtype, RopePairs pairs) {
+  Bench bench(table, 1);
+  std::vector<int32_t> positions(kTokens);
+  for (size_t t = 0; t < positions.size(); ++t) positions[t] = static_cast<int32_t>(t % 128);
+  const RopeArgs args{
+      .x = bench.random(dtype, Shape({kTokens, 3 * kHidden})).slice_columns(0, 2 * kHidden),
+      .positions = bench.integers(positions),
+      .table = bench.random(DType::kF32, Shape({128, 64})),
+      .head_size = 64,
+      .pairs = pairs};
+  const size_t element_bytes = dtype_size_bytes(dtype);
+  memory_case(state, bench, rope, args, 2 * kTokens * 2 * kHidden * element_bytes);
+}
+
+void rope_halves_case(benchmark::State& state, const OpTable& table, DType dtype) {
+  rope_case(state, table, dtype, RopePairs::kHalves);
+}
+
+void rope_interleaved_case(benchmark::State& state, const OpTable& table, DType dtype) {
+  rope_case(state, table, dtype, RopePairs::kInterleaved);
+}
+
+void gated_activation_case(benchmark::State& state, const OpTable& table, DType dtype) {
+  Bench bench(table, 1);
+  const TensorView x = bench.random(dtype, Shape({kTokens, 4 * kHidden}));
+  const GatedActivationArgs args{.x = x,
+                                 .out = bench.random(dtype, Shape({kTokens, 2 * kHidden})),
+                                 .activation = Activation::kGeluErf};
+  memory_case(state, bench, gated_activation, args, x.span_bytes() + args.out.span_bytes());
+}
+
 void embedding_case(benchmark::State& state, const OpTable& table, DType dtype) {
   Bench bench(table, 1);
   std::vector<int32_t> ids(kTokens);
@@ -255,6 +297,10 @@ void l2_normalize_case(benchmark::State& state, const OpTable& table, DType) {
 void register_memory_bound(const OpTable& table) {
   using Function = void (*)(benchmark::State&, const OpTable&, DType);
   constexpr std::pair<const char*, Function> kOps[] = {{"layer_norm", layer_norm_case},
+                                                       {"rms_norm", rms_norm_case},
+                                                       {"rope_halves", rope_halves_case},
+                                                       {"rope_interleaved", rope_interleaved_case},
+                                                       {"gated_gelu", gated_activation_case},
                                                        {"embedding_sum", embedding_case},
                                                        {"pooling", pooling_case},
                                                        {"convert", convert_case},

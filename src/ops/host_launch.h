@@ -37,6 +37,25 @@ void visit_views(LayerNormArgs& args, const Visit& visit) {
 }
 
 template <class Visit>
+void visit_views(RmsNormArgs& args, const Visit& visit) {
+  for (TensorView* view : {&args.x, &args.residual, &args.weight}) visit(*view, Access::kRead);
+  visit(args.out, Access::kWrite);
+}
+
+template <class Visit>
+void visit_views(RopeArgs& args, const Visit& visit) {
+  visit(args.positions, Access::kRead);
+  visit(args.table, Access::kRead);
+  visit(args.x, Access::kWrite);
+}
+
+template <class Visit>
+void visit_views(GatedActivationArgs& args, const Visit& visit) {
+  visit(args.x, Access::kRead);
+  visit(args.out, Access::kWrite);
+}
+
+template <class Visit>
 void visit_views(PoolingArgs& args, const Visit& visit) {
   for (TensorView* view : {&args.hidden, &args.cu_seqlens, &args.skip}) visit(*view, Access::kRead);
   visit(args.out, Access::kWrite);

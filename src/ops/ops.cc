@@ -95,6 +95,44 @@ void layer_norm(OpContext& context, const LayerNormArgs& args) {
   context.ops.layer_norm(context, args);
 }
 
+void rms_norm(OpContext& context, const RmsNormArgs& args) {
+  WDE_CHECK(args.x.shape.rank() == 2 && is_float(args.x.dtype));
+  const int64_t columns = args.x.shape[1];
+  WDE_CHECK(columns > 0);
+  if (args.residual.data != nullptr) {
+    WDE_CHECK(args.residual.shape == args.x.shape && args.residual.dtype == args.x.dtype);
+  }
+  WDE_CHECK(is_vector(args.weight, DType::kF32, columns));
+  WDE_CHECK(args.out.shape == args.x.shape && args.out.dtype == args.x.dtype);
+  if (context.measuring || args.x.rows() == 0) return;
+  const ProfileScope scope(context, traffic("rms_norm", bytes_of(args.x) + bytes_of(args.residual) +
+                                                            bytes_of(args.out)));
+  context.ops.rms_norm(context, args);
+}
+
+void rope(OpContext& context, const RopeArgs& args) {
+  WDE_CHECK(args.x.shape.rank() == 2 && is_float(args.x.dtype));
+  WDE_CHECK(args.head_size > 0 && args.x.shape[1] % args.head_size == 0);
+  WDE_CHECK(is_vector(args.positions, DType::kI32, args.x.rows()));
+  WDE_CHECK(args.table.dtype == DType::kF32 && args.table.shape.rank() == 2);
+  WDE_CHECK(args.table.shape[1] % 2 == 0 && args.table.shape[1] <= args.head_size);
+  if (context.measuring || args.x.rows() == 0) return;
+  const ProfileScope scope(context, traffic("rope", 2 * bytes_of(args.x)));
+  context.ops.rope(context, args);
+}
+
+void gated_activation(OpContext& context, const GatedActivationArgs& args) {
+  WDE_CHECK(args.out.shape.rank() == 2 && is_float(args.out.dtype));
+  WDE_CHECK(is_matrix(args.x, args.out.rows(), 2 * args.out.shape[1]));
+  WDE_CHECK(args.x.dtype == args.out.dtype);
+  if (context.measuring || args.x.rows() == 0) return;
+  const ProfileScope scope(context, [&] {
+    return std::pair(fmt::format("gated_activation {}", activation_name(args.activation)),
+                     OpWork{.flops = 0, .bytes = bytes_of(args.x) + bytes_of(args.out)});
+  });
+  context.ops.gated_activation(context, args);
+}
+
 void pooling(OpContext& context, const PoolingArgs& args) {
   WDE_CHECK(args.hidden.shape.rank() == 2 && is_float(args.hidden.dtype));
   WDE_CHECK(args.out.dtype == DType::kF32 && args.out.shape.rank() == 2);

@@ -66,6 +66,48 @@ struct PoolingArgs {
   Pooling pooling = Pooling::kMean;
 };
 
+// out = z / sqrt(mean(z^2) + epsilon) * (weight_offset + weight) with z = x + residual, the moment
+// in f32 over the last axis (Zhang and Sennrich 2019; the offset is 1 in Gemma). `out` may be x or
+// residual.
+struct RmsNormArgs {
+  TensorView x;         // [T, C], f32 or bf16
+  TensorView residual;  // [T, C] of x's dtype; data null for none
+  TensorView weight;    // f32 [C]
+  TensorView out;       // [T, C] of x's dtype
+  float epsilon = 1e-6f;
+  float weight_offset = 0.0f;
+};
+
+// Which dimensions of a head turn together, of the R that turn.
+enum class RopePairs {
+  kHalves,       // i and i + R / 2: GPT-NeoX's, "rotate_half"
+  kInterleaved,  // 2 i and 2 i + 1: GPT-J's and the paper's
+};
+
+// Rotary position embedding (Su et al. 2021, arXiv:2104.09864), in place: pair i of the first R
+// dimensions of every head in row t is turned by the table's angle i of positions[t]; the other
+// D - R dimensions stay. A pair (a, b) becomes (a cos - b sin, b cos + a sin).
+// The positions are inside the table: the request processor checks them.
+struct RopeArgs {
+  TensorView x;           // [T, n D], f32 or bf16; may be the q and k columns of a packed row
+  TensorView positions;   // i32 [T]
+  TensorView table;       // f32 [P, R]: R / 2 cosines, then R / 2 sines; R is even and at most D
+  int64_t head_size = 0;  // D
+  RopePairs pairs = RopePairs::kHalves;
+};
+
+// Where the gate is in a row of a gated linear unit's projection.
+enum class GateOrder { kGateFirst, kUpFirst };
+
+// out = activation(gate) * up (Dauphin et al. 2017; Shazeer 2020, arXiv:2002.05202), where a row of
+// x holds gate and up one after the other. `out` may be the first F columns of x.
+struct GatedActivationArgs {
+  TensorView x;    // [T, 2 F], f32 or bf16
+  TensorView out;  // [T, F] of x's dtype
+  Activation activation = Activation::kSilu;
+  GateOrder order = GateOrder::kGateFirst;
+};
+
 // out = x / max(|x|_2, 1e-12) per row, as torch.nn.functional.normalize. `out` may be x.
 struct L2NormalizeArgs {
   TensorView x;    // f32 [B, C]
@@ -94,6 +136,9 @@ struct OpTable {
   bool native_bf16 = false;      // products of bf16 cost less than those of f32
   void (*embedding_sum)(OpContext&, const EmbeddingSumArgs&);
   void (*layer_norm)(OpContext&, const LayerNormArgs&);
+  void (*rms_norm)(OpContext&, const RmsNormArgs&);
+  void (*rope)(OpContext&, const RopeArgs&);
+  void (*gated_activation)(OpContext&, const GatedActivationArgs&);
   void (*pooling)(OpContext&, const PoolingArgs&);
   void (*l2_normalize)(OpContext&, const L2NormalizeArgs&);
   void (*convert)(OpContext&, const ConvertArgs&);
@@ -103,6 +148,9 @@ struct OpTable {
 // op.
 void embedding_sum(OpContext& context, const EmbeddingSumArgs& args);
 void layer_norm(OpContext& context, const LayerNormArgs& args);
+void rms_norm(OpContext& context, const RmsNormArgs& args);
+void rope(OpContext& context, const RopeArgs& args);
+void gated_activation(OpContext& context, const GatedActivationArgs& args);
 void pooling(OpContext& context, const PoolingArgs& args);
 void l2_normalize(OpContext& context, const L2NormalizeArgs& args);
 void convert(OpContext& context, const ConvertArgs& args);

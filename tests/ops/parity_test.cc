@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <complex>
 #include <functional>
 
 #include "op_runner.h"
@@ -17,6 +18,13 @@ constexpr Tolerance kLayerNorm = {2.0, 4e-7};
 // fp32 bit may fall on the other side, which is one unit more than the naive error shows where few
 // elements are compared.
 constexpr Tolerance kLayerNormBf16 = {2.0, 4e-3};
+constexpr Tolerance kRmsNorm = {2.0, 4e-7};
+constexpr Tolerance kRmsNormBf16 = kLayerNormBf16;
+constexpr Tolerance kRope = {2.0, 2e-7};
+constexpr Tolerance kRopeBf16 = kLayerNormBf16;
+// The vector functions are within a few units in the last place of the C library's.
+constexpr Tolerance kGatedActivation = {2.0, 4e-7};
+constexpr Tolerance kGatedActivationBf16 = kLayerNormBf16;
 constexpr Tolerance kPooling = {2.0, 3e-7};
 constexpr Tolerance kL2Normalize = {2.0, 3e-7};
 constexpr Tolerance kExact = {0.0, 0.0};
@@ -63,6 +71,96 @@ std::vector<double> normalize(const HostTensor& x, const HostTensor* residual,
     for (int64_t c = 0; c < x.columns(); ++c) {
       Real y = (z(c) - mean) * scale * static_cast<Real>(weight.at(c, 0));
       if (bias != nullptr) y += static_cast<Real>(bias->at(c, 0));
+      result.push_back(std::is_same_v<Real, double> ? y : round_to(x.dtype, y));
+    }
+  }
+  return result;
+}
+
+template <class Real>
+std::vector<double> rms_normalize(const HostTensor& x, const HostTensor* residual,
+                                  const HostTensor& weight, float offset, float epsilon) {
+  std::vector<double> result;
+  for (int64_t t = 0; t < x.rows(); ++t) {
+    const auto z = [&](int64_t c) {
+      const Real value = static_cast<Real>(x.at(t, c));
+      return residual == nullptr ? value : value + static_cast<Real>(residual->at(t, c));
+    };
+    Real squares = 0;
+    for (int64_t c = 0; c < x.columns(); ++c) squares += z(c) * z(c);
+    const Real scale =
+        1 / std::sqrt(squares / static_cast<Real>(x.columns()) + static_cast<Real>(epsilon));
+    for (int64_t c = 0; c < x.columns(); ++c) {
+      const Real y =
+          z(c) * scale * (static_cast<Real>(offset) + static_cast<Real>(weight.at(c, 0)));
+      result.push_back(std::is_same_v<Real, double> ? y : round_to(x.dtype, y));
+    }
+  }
+  return result;
+}
+
+// As a multiplication of complex numbers.
+template <class Real>
+std::vector<double> rotate(const HostTensor& x, const HostTensor& positions,
+                           const HostTensor& table, int64_t head_size, RopePairs pairs) {
+  std::vector<double> result = x.values;
+  const int64_t half = table.columns() / 2;
+  for (int64_t t = 0; t < x.rows(); ++t) {
+    const auto position = static_cast<int64_t>(positions.at(t, 0));
+    for (int64_t head = 0; head < x.columns(); head += head_size) {
+      for (int64_t i = 0; i < half; ++i) {
+        const int64_t first = head + (pairs == RopePairs::kHalves ? i : 2 * i);
+        const int64_t second = head + (pairs == RopePairs::kHalves ? half + i : 2 * i + 1);
+        const std::complex<Real> turn(static_cast<Real>(table.at(position, i)),
+                                      static_cast<Real>(table.at(position, half + i)));
+        const std::complex<Real> turned =
+            turn * std::complex<Real>(static_cast<Real>(x.at(t, first)),
+                                      static_cast<Real>(x.at(t, second)));
+        const auto put = [&](int64_t column, Real y) {
+          result[static_cast<size_t>(t * x.columns() + column)] =
+              std::is_same_v<Real, double> ? y : round_to(x.dtype, y);
+        };
+        put(first, turned.real());
+        put(second, turned.imag());
+      }
+    }
+  }
+  return result;
+}
+
+template <class Real>
+Real activated(Activation activation, Real x) {
+  switch (activation) {
+    case Activation::kGeluErf:
+      return x * (1 + std::erf(x / std::sqrt(Real{2}))) / 2;
+    case Activation::kGeluTanh:
+      return x / 2 *
+             (1 + std::tanh(std::sqrt(2 / std::acos(Real{-1})) *
+                            (x + static_cast<Real>(0.044715) * x * x * x)));
+    case Activation::kRelu:
+      return std::max(x, Real{0});
+    case Activation::kSilu:
+      return x / (1 + std::exp(-x));
+    case Activation::kTanh:
+      return std::tanh(x);
+    case Activation::kSigmoid:
+      return 1 / (1 + std::exp(-x));
+    case Activation::kNone:
+      break;
+  }
+  return x;
+}
+
+template <class Real>
+std::vector<double> gate(const HostTensor& x, Activation activation, GateOrder order) {
+  std::vector<double> result;
+  const int64_t columns = x.columns() / 2;
+  for (int64_t t = 0; t < x.rows(); ++t) {
+    for (int64_t c = 0; c < columns; ++c) {
+      const Real first = static_cast<Real>(x.at(t, c));
+      const Real second = static_cast<Real>(x.at(t, columns + c));
+      const Real y = order == GateOrder::kGateFirst ? activated(activation, first) * second
+                                                    : activated(activation, second) * first;
       result.push_back(std::is_same_v<Real, double> ? y : round_to(x.dtype, y));
     }
   }
@@ -224,6 +322,107 @@ TEST(Parity, LayerNorm) {
       expect_close(runner.download(args.out), normalize<double>(x, r, weight, b, 1e-5f),
                    normalize<float>(x, r, weight, b, 1e-5f),
                    dtype == DType::kBF16 ? kLayerNormBf16 : kLayerNorm);
+    }
+  });
+}
+
+TEST(Parity, RmsNorm) {
+  walk([](OpRunner& runner, const Case& c, DType dtype) {
+    Random random(6);
+    const Shape shape({c.rows, c.columns});
+    const HostTensor x = placed(random.normal(shape, dtype, 3.0), c);
+    const HostTensor residual = placed(random.normal(shape, dtype), c);
+    const HostTensor weight = random.normal(Shape({c.columns}), DType::kF32);
+    for (const bool whole : {false, true}) {
+      RmsNormArgs args{.x = runner.upload(x), .weight = runner.upload(weight), .epsilon = 1e-5f};
+      if (whole) args.residual = runner.upload(residual);
+      args.weight_offset = whole ? 1.0f : 0.0f;
+      args.out = whole ? args.residual : args.x;  // in place too
+      OpContext context = runner.context();
+      rms_norm(context, args);
+      const HostTensor* r = whole ? &residual : nullptr;
+      expect_close(runner.download(args.out),
+                   rms_normalize<double>(x, r, weight, args.weight_offset, 1e-5f),
+                   rms_normalize<float>(x, r, weight, args.weight_offset, 1e-5f),
+                   dtype == DType::kBF16 ? kRmsNormBf16 : kRmsNorm);
+    }
+  });
+}
+
+// The case's columns are those of one head, made even; all of them turn, or a part.
+TEST(Parity, Rope) {
+  walk([](OpRunner& runner, const Case& c, DType dtype) {
+    if (c.columns > 1000) return;
+    Random random(7);
+    const int64_t head_size = c.columns;
+    const HostTensor positions = random.below(c.rows, 9);
+    for (const int64_t heads : {1, 5}) {
+      for (const int64_t half : {head_size / 2, head_size / 4, int64_t{0}}) {
+        // A packed row: the columns behind the turned heads must stay as they are.
+        const HostTensor packed =
+            placed(random.normal(Shape({c.rows, (heads + 2) * head_size}), dtype), c);
+        HostTensor x =
+            placed({Shape({c.rows, heads * head_size}), dtype, std::vector<double>()}, c);
+        for (int64_t t = 0; t < c.rows; ++t) {
+          for (int64_t i = 0; i < x.columns(); ++i) x.values.push_back(packed.at(t, i));
+        }
+        const HostTensor table = random.normal(Shape({9, 2 * half}), DType::kF32);
+        for (const RopePairs pairs : {RopePairs::kHalves, RopePairs::kInterleaved}) {
+          const TensorView row = runner.upload(packed);
+          OpContext context = runner.context();
+          rope(context, {.x = row.slice_columns(0, x.columns()),
+                         .positions = runner.upload(positions),
+                         .table = runner.upload(table),
+                         .head_size = head_size,
+                         .pairs = pairs});
+          std::vector<double> expected[2] = {rotate<double>(x, positions, table, head_size, pairs),
+                                             rotate<float>(x, positions, table, head_size, pairs)};
+          for (std::vector<double>& values : expected) {
+            std::vector<double> whole = packed.values;
+            for (size_t i = 0; i < values.size(); ++i) {
+              const size_t t = i / static_cast<size_t>(x.columns());
+              whole[t * static_cast<size_t>(packed.columns()) +
+                    i % static_cast<size_t>(x.columns())] = values[i];
+            }
+            values = whole;
+          }
+          expect_close(runner.download(row), expected[0], expected[1],
+                       dtype == DType::kBF16 ? kRopeBf16 : kRope);
+        }
+      }
+    }
+  });
+}
+
+TEST(Parity, GatedActivation) {
+  walk([](OpRunner& runner, const Case& c, DType dtype) {
+    Random random(8);
+    const HostTensor x = placed(random.normal(Shape({c.rows, 2 * c.columns}), dtype, 3.0), c);
+    for (const Activation activation :
+         {Activation::kNone, Activation::kGeluErf, Activation::kGeluTanh, Activation::kRelu,
+          Activation::kSilu, Activation::kTanh, Activation::kSigmoid}) {
+      for (const GateOrder order : {GateOrder::kGateFirst, GateOrder::kUpFirst}) {
+        GatedActivationArgs args{
+            .x = runner.upload(x), .out = {}, .activation = activation, .order = order};
+        const bool in_place = order == GateOrder::kGateFirst;
+        args.out = in_place ? args.x.slice_columns(0, c.columns)
+                            : runner.upload(blank(Shape({c.rows, c.columns}), dtype, c));
+        OpContext context = runner.context();
+        gated_activation(context, args);
+        // In place, the gaps between out's rows are x's second half: read through a whole view.
+        std::vector<double> actual;
+        if (in_place) {
+          const std::vector<double> whole = runner.download(args.x);
+          for (int64_t t = 0; t < c.rows; ++t) {
+            const auto begin = whole.begin() + t * 2 * c.columns;
+            actual.insert(actual.end(), begin, begin + c.columns);
+          }
+        } else {
+          actual = runner.download(args.out);
+        }
+        expect_close(actual, gate<double>(x, activation, order), gate<float>(x, activation, order),
+                     dtype == DType::kBF16 ? kGatedActivationBf16 : kGatedActivation);
+      }
     }
   });
 }

@@ -7,6 +7,8 @@
 #define WDE_OPS_CPU_ACTIVATION_INL_H_
 #endif
 
+#include <type_traits>
+
 #include "hwy/highway.h"
 #include "ops/cpu/vector_math-inl.h"
 #include "ops/ops.h"
@@ -34,6 +36,20 @@ HWY_INLINE hn::Vec<D> Activate(D d, Activation activation, hn::Vec<D> x) {
       return Sigmoid(d, x);
   }
   return x;
+}
+
+// v = activation(v), as exactly as TY can tell. The activation that models use in every block gets
+// its loops without the choice inside.
+template <class TY, int kCount>
+HWY_INLINE void ActivateAs(Activation activation, hn::Vec<hn::ScalableTag<float>> (&v)[kCount]) {
+  const hn::ScalableTag<float> d;
+  if (activation == Activation::kGeluErf) {
+#if WDE_HWY_AVX512
+    if constexpr (std::is_same_v<TY, bf16>) return GeluErfCoarse<kCount>(d, v);
+#endif
+    return GeluErf<kCount>(d, v);
+  }
+  WDE_EACH(i, kCount) v[i] = Activate(d, activation, v[i]);
 }
 
 }  // namespace HWY_NAMESPACE

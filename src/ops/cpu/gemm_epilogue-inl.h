@@ -9,7 +9,6 @@
 #endif
 
 #include <algorithm>
-#include <type_traits>
 
 #include "hwy/highway.h"
 #include "ops/cpu/activation-inl.h"
@@ -39,20 +38,6 @@ void prefetch_place(const GemmArgs& args, const TilePlace& place) {
     __builtin_prefetch(args.residual.as<TY>() + row * args.residual.row_stride +
                        place.first_column);
   }
-}
-
-// v = activation(v), as exactly as TY can tell. The activation that models use in every block gets
-// its loops without the choice inside.
-template <class TY, int kCount>
-HWY_INLINE void ActivateAs(Activation activation, hn::Vec<hn::ScalableTag<float>> (&v)[kCount]) {
-  const hn::ScalableTag<float> d;
-  if (activation == Activation::kGeluErf) {
-#if WDE_HWY_AVX512
-    if constexpr (std::is_same_v<TY, bf16>) return GeluErfCoarse<kCount>(d, v);
-#endif
-    return GeluErf<kCount>(d, v);
-  }
-  WDE_EACH(i, kCount) v[i] = Activate(d, activation, v[i]);
 }
 
 // sums = activation(sums + bias), several vectors at once.

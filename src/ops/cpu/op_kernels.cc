@@ -12,6 +12,7 @@
 #define HWY_TARGET_INCLUDE "ops/cpu/op_kernels.cc"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
+#include "ops/cpu/activation-inl.h"
 #include "ops/cpu/vector_math-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -108,6 +109,140 @@ void layer_norm(OpContext& context, const LayerNormArgs& args) {
         layer_norm_row<bf16>(args, row);
       else
         layer_norm_row<float>(args, row);
+    }
+  });
+}
+
+// ------------------------------------------------------------------ rms_norm
+
+template <class T>
+void rms_norm_row(const RmsNormArgs& args, int64_t row) {
+  const D d;
+  const int64_t columns = args.x.shape[1];
+  const T* x = row_of<T>(args.x, row);
+  const T* residual = args.residual.data == nullptr ? nullptr : row_of<T>(args.residual, row);
+  const auto input = [&](int64_t c, int64_t count) HWY_ATTR {
+    const V v = load(x + c, count);
+    return residual == nullptr ? v : hn::Add(v, load(residual + c, count));
+  };
+  const float squares = sum_columns(columns, [&](int64_t c, int64_t count) HWY_ATTR {
+    const V v = input(c, count);
+    return hn::Mul(v, v);
+  });
+  const V scale =
+      hn::Set(d, 1.0f / std::sqrt(squares / static_cast<float>(columns) + args.epsilon));
+  const V offset = hn::Set(d, args.weight_offset);
+  const float* weight = args.weight.as<const float>();
+  T* out = mutable_row_of<T>(args.out, row);
+  for (int64_t c = 0; c < columns; c += kLanes) {
+    const int64_t count = std::min(kLanes, columns - c);
+    const V factor = hn::Add(offset, load(weight + c, count));
+    store(hn::Mul(hn::Mul(input(c, count), scale), factor), out + c, count);
+  }
+}
+
+void rms_norm(OpContext& context, const RmsNormArgs& args) {
+  parallel_rows(context.pool, args.x.rows(), kBlockRows, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      if (args.x.dtype == DType::kBF16)
+        rms_norm_row<bf16>(args, row);
+      else
+        rms_norm_row<float>(args, row);
+    }
+  });
+}
+
+// ------------------------------------------------------------------ rope
+
+// Angles outside, heads inside: a vector of cosines and sines serves every head.
+template <class T>
+void rotate_halves(const RopeArgs& args, int64_t t) {
+  const int64_t half = args.table.shape[1] / 2;
+  const float* cosines = row_of<float>(args.table, args.positions.as<const int32_t>()[t]);
+  T* row = mutable_row_of<T>(args.x, t);
+  for (int64_t i = 0; i < half; i += kLanes) {
+    const int64_t count = std::min(kLanes, half - i);
+    const V cosine = load(cosines + i, count);
+    const V sine = load(cosines + half + i, count);
+    for (int64_t head = i; head < args.x.shape[1]; head += args.head_size) {
+      const V a = load(row + head, count);
+      const V b = load(row + head + half, count);
+      store(hn::NegMulAdd(b, sine, hn::Mul(a, cosine)), row + head, count);
+      store(hn::MulAdd(a, sine, hn::Mul(b, cosine)), row + head + half, count);
+    }
+  }
+}
+
+// Plain: the shuffles would cost more lines than the few models with such pairs are worth.
+template <class T>
+void rotate_interleaved(const RopeArgs& args, int64_t t) {
+  const int64_t half = args.table.shape[1] / 2;
+  const float* cosines = row_of<float>(args.table, args.positions.as<const int32_t>()[t]);
+  const float* sines = cosines + half;
+  for (int64_t head = 0; head < args.x.shape[1]; head += args.head_size) {
+    T* pairs = mutable_row_of<T>(args.x, t) + head;
+    for (int64_t i = 0; i < half; ++i) {
+      const float a = to_f32(pairs[2 * i]);
+      const float b = to_f32(pairs[2 * i + 1]);
+      pairs[2 * i] = from_f32<T>(a * cosines[i] - b * sines[i]);
+      pairs[2 * i + 1] = from_f32<T>(b * cosines[i] + a * sines[i]);
+    }
+  }
+}
+
+template <class T>
+void rotate_row(const RopeArgs& args, int64_t t) {
+  if (args.pairs == RopePairs::kHalves) return rotate_halves<T>(args, t);
+  rotate_interleaved<T>(args, t);
+}
+
+void rope(OpContext& context, const RopeArgs& args) {
+  parallel_rows(context.pool, args.x.rows(), kBlockRows, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      if (args.x.dtype == DType::kBF16)
+        rotate_row<bf16>(args, t);
+      else
+        rotate_row<float>(args, t);
+    }
+  });
+}
+
+// ------------------------------------------------------------------ gated_activation
+
+template <class T>
+void gated_activation_row(const GatedActivationArgs& args, int64_t row) {
+  constexpr int kVectors = 4;
+  const int64_t columns = args.out.shape[1];
+  const bool gate_first = args.order == GateOrder::kGateFirst;
+  const T* x = row_of<T>(args.x, row);
+  const T* gate = gate_first ? x : x + columns;
+  const T* up = gate_first ? x + columns : x;
+  T* out = mutable_row_of<T>(args.out, row);
+  int64_t c = 0;
+  for (; c + kVectors * kLanes <= columns; c += kVectors * kLanes) {
+    V v[kVectors];
+    WDE_EACH(i, kVectors) v[i] = load(gate + c + i * kLanes, kLanes);
+    ActivateAs<T>(args.activation, v);
+    WDE_EACH(i, kVectors) {
+      const V product = hn::Mul(v[i], load(up + c + i * kLanes, kLanes));
+      store(product, out + c + i * kLanes, kLanes);
+    }
+  }
+  for (; c < columns; c += kLanes) {
+    const int64_t count = std::min(kLanes, columns - c);
+    V v[1] = {load(gate + c, count)};
+    ActivateAs<T>(args.activation, v);
+    store(hn::Mul(v[0], load(up + c, count)), out + c, count);
+  }
+}
+
+void gated_activation(OpContext& context, const GatedActivationArgs& args) {
+  parallel_rows(context.pool, args.x.rows(), kBlockRows, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      if (args.x.dtype == DType::kBF16)
+        gated_activation_row<bf16>(args, row);
+      else
+        gated_activation_row<float>(args, row);
     }
   });
 }
@@ -277,13 +412,18 @@ void convert(OpContext& context, const ConvertArgs& args) {
 
 }  // namespace
 
-OpTable table(std::string_view isa) {
+// Constant: code that fills a table would itself be of this instruction set, and all tables are
+// there on every CPU.
+constexpr OpTable table(std::string_view isa) {
   return {
       .name = isa,
       .device_kind = "cpu",
       .native_bf16 = HWY_TARGET == HWY_AVX3_DL || isa == "neon_bf16",
       .embedding_sum = embedding_sum,
       .layer_norm = layer_norm,
+      .rms_norm = rms_norm,
+      .rope = rope,
+      .gated_activation = gated_activation,
       .pooling = pooling,
       .l2_normalize = l2_normalize,
       .convert = convert,
@@ -298,7 +438,7 @@ HWY_AFTER_NAMESPACE();
 namespace wde::ops {
 
 const OpTable* cpu_op_table(std::string_view isa) {
-  static const OpTable kTables[] = {
+  static constexpr OpTable kTables[] = {
 #if HWY_TARGETS & HWY_AVX3_DL
     N_AVX3_DL::table("avx512_bf16"),
 #endif

@@ -35,8 +35,9 @@ void store(const TensorView& view, int64_t row, int64_t column, double value) {
   }
 }
 
-// Row `row` of x plus its residual.
-double load_sum(const LayerNormArgs& args, int64_t row, int64_t column) {
+// Row `row` of x plus its residual, of a norm's arguments.
+template <class Args>
+double load_sum(const Args& args, int64_t row, int64_t column) {
   const double x = load(args.x, row, column);
   return args.residual.data == nullptr ? x : x + load(args.residual, row, column);
 }
@@ -140,6 +141,52 @@ void layer_norm(const LayerNormArgs& args) {
       const double bias = args.bias.data == nullptr ? 0.0 : args.bias.as<const float>()[c];
       const double weight = args.weight.as<const float>()[c];
       store(args.out, t, c, (load_sum(args, t, c) - mean) * scale * weight + bias);
+    }
+  }
+}
+
+void rms_norm(const RmsNormArgs& args) {
+  const int64_t columns = args.x.shape[1];
+  for (int64_t t = 0; t < args.x.shape[0]; ++t) {
+    double squares = 0;
+    for (int64_t c = 0; c < columns; ++c) squares += std::pow(load_sum(args, t, c), 2);
+    const double mean = squares / static_cast<double>(columns);
+    const double scale = 1.0 / std::sqrt(mean + static_cast<double>(args.epsilon));
+    for (int64_t c = 0; c < columns; ++c) {
+      const double weight = double{args.weight_offset} + args.weight.as<const float>()[c];
+      store(args.out, t, c, load_sum(args, t, c) * scale * weight);
+    }
+  }
+}
+
+void rope(const RopeArgs& args) {
+  const int64_t half = args.table.shape[1] / 2;
+  const bool halves = args.pairs == RopePairs::kHalves;
+  for (int64_t t = 0; t < args.x.shape[0]; ++t) {
+    const int64_t position = args.positions.as<const int32_t>()[t];
+    for (int64_t head = 0; head < args.x.shape[1]; head += args.head_size) {
+      for (int64_t i = 0; i < half; ++i) {
+        const double cosine = load(args.table, position, i);
+        const double sine = load(args.table, position, half + i);
+        const int64_t first = head + (halves ? i : 2 * i);
+        const int64_t second = halves ? first + half : first + 1;
+        const double a = load(args.x, t, first);
+        const double b = load(args.x, t, second);
+        store(args.x, t, first, a * cosine - b * sine);
+        store(args.x, t, second, b * cosine + a * sine);
+      }
+    }
+  }
+}
+
+void gated_activation(const GatedActivationArgs& args) {
+  const int64_t columns = args.out.shape[1];
+  const bool gate_first = args.order == GateOrder::kGateFirst;
+  for (int64_t t = 0; t < args.out.shape[0]; ++t) {
+    for (int64_t c = 0; c < columns; ++c) {
+      const double gate = load(args.x, t, gate_first ? c : columns + c);
+      const double up = load(args.x, t, gate_first ? columns + c : c);
+      store(args.out, t, c, activate(args.activation, gate) * up);
     }
   }
 }

@@ -11,6 +11,9 @@ namespace wde::ops::ref {
 
 void embedding_sum(const EmbeddingSumArgs& args);
 void layer_norm(const LayerNormArgs& args);
+void rms_norm(const RmsNormArgs& args);
+void rope(const RopeArgs& args);
+void gated_activation(const GatedActivationArgs& args);
 void pooling(const PoolingArgs& args);
 void l2_normalize(const L2NormalizeArgs& args);
 void convert(const ConvertArgs& args);
