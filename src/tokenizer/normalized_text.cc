@@ -110,9 +110,18 @@ void NormalizedText::append(char32_t code_point, Offset origin) {
   if (tracked) alignment.insert(alignment.end(), static_cast<size_t>(length), origin);
 }
 
-void NormalizedText::append(const NormalizedText& other) {
-  text += other.text;
-  alignment.insert(alignment.end(), other.alignment.begin(), other.alignment.end());
+void NormalizedText::append(std::string_view added, Offset origin) {
+  text += added;
+  if (tracked) alignment.insert(alignment.end(), added.size(), origin);
+}
+
+void NormalizedText::append(const NormalizedText& other) { append(other, 0, other.text.size()); }
+
+void NormalizedText::append(const NormalizedText& other, size_t begin, size_t end) {
+  text.append(other.text, begin, end - begin);
+  if (!tracked) return;
+  alignment.insert(alignment.end(), other.alignment.begin() + static_cast<ptrdiff_t>(begin),
+                   other.alignment.begin() + static_cast<ptrdiff_t>(end));
 }
 
 void normalize_form(NormalizedText& text, unicode::Form form, Composition composition) {

@@ -23,8 +23,11 @@ struct NormalizedText {
   static NormalizedText from(std::string_view original, uint32_t first_code_point, bool tracked);
   // Appends one code point that stands for `origin`.
   void append(char32_t code_point, Offset origin);
-  // Appends all of `other`, which must be tracked alike.
+  // Appends `added`, all of which stands for `origin`.
+  void append(std::string_view added, Offset origin);
+  // Appends all of `other`, or its bytes [begin, end); it must be tracked alike.
   void append(const NormalizedText& other);
+  void append(const NormalizedText& other, size_t begin, size_t end);
   // What byte `at` stands for; {} when not tracked.
   Offset origin(size_t at) const { return tracked ? alignment[at] : Offset{}; }
 };

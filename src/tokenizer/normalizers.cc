@@ -82,11 +82,6 @@ class Strip final : public Normalizer {
   StripSides sides_;
 };
 
-void append_string(NormalizedText& to, std::string_view text, Offset origin) {
-  to.text += text;
-  if (to.tracked) to.alignment.insert(to.alignment.end(), text.size(), origin);
-}
-
 class Replace final : public Normalizer {
  public:
   Replace(std::string pattern, std::string content)
@@ -99,11 +94,11 @@ class Replace final : public Normalizer {
     result.tracked = text.tracked;
     size_t done = 0;
     for (; match != std::string::npos; match = text.text.find(pattern_, done)) {
-      copy(text, done, match, result);
+      result.append(text, done, match);
       done = match + pattern_.size();
-      append_string(result, content_, text.origin(done - 1));
+      result.append(content_, text.origin(done - 1));
     }
-    copy(text, done, text.text.size(), result);
+    result.append(text, done, text.text.size());
     text = std::move(result);
   }
   double growth() const override {
@@ -112,13 +107,6 @@ class Replace final : public Normalizer {
   }
 
  private:
-  static void copy(const NormalizedText& from, size_t begin, size_t end, NormalizedText& to) {
-    to.text.append(from.text, begin, end - begin);
-    if (!from.tracked) return;
-    to.alignment.insert(to.alignment.end(), from.alignment.begin() + static_cast<ptrdiff_t>(begin),
-                        from.alignment.begin() + static_cast<ptrdiff_t>(end));
-  }
-
   std::string pattern_;
   std::string content_;
 };
@@ -131,7 +119,7 @@ class Prepend final : public Normalizer {
     if (text.text.empty()) return;
     NormalizedText result;
     result.tracked = text.tracked;
-    append_string(result, prefix_, text.origin(0));
+    result.append(prefix_, text.origin(0));
     result.append(text);
     text = std::move(result);
   }

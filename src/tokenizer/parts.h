@@ -39,11 +39,27 @@ class Normalizer {
   virtual const CodePointMap* code_points() const { return nullptr; }
 };
 
+// A stretch of a normalized text that no added token interrupts.
+struct Stretch {
+  Range range;
+  bool begins_text = false;  // nothing of the original stands before it
+};
+
+// Either a splitter, which only cuts: it implements split(). Or one that also changes what it cuts:
+// it implements rewrites(), rewrite() and growth().
 class PreTokenizer {
  public:
   virtual ~PreTokenizer() = default;
   // Appends the words of text[within], none of them empty, in order.
-  virtual void split(std::string_view text, Range within, std::vector<Range>& words) const = 0;
+  virtual void split(std::string_view text, Range within, std::vector<Range>& words) const;
+  // Whether rewrite() must be called in split()'s place.
+  virtual bool rewrites() const { return false; }
+  // Appends to `to` what becomes of the stretch of `from`, which is tracked alike, and to `words`
+  // its words, as ranges of `to`; as split() otherwise.
+  virtual void rewrite(const NormalizedText& from, Stretch stretch, NormalizedText& to,
+                       std::vector<Range>& words) const;
+  // The largest factor by which rewrite() can lengthen a stretch in bytes, as a normalizer's.
+  virtual double growth() const { return 1; }
   // For a pre-tokenizer that drops white space, makes a word of every code point of some classes
   // (bits of unicode::CharClass) and joins all others: those classes; nothing for any other.
   virtual std::optional<uint8_t> alone() const { return std::nullopt; }

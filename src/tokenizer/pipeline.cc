@@ -27,6 +27,23 @@ void truncate(std::vector<Element>& tokens, size_t count, Side side) {
     tokens.erase(tokens.begin(), tokens.begin() + excess);
 }
 
+// Lets append(word, to) have the words, from the side that stays, until `to` holds `enough`
+// elements, which then stand in the text's order. Whether words are left over.
+template <class Word, class Element, class Append>
+bool gather(const std::vector<Word>& words, size_t enough, Side side, std::vector<Element>& to,
+            const Append& append) {
+  size_t done = 0;
+  while (done < words.size() && to.size() < enough) {
+    const auto begin = static_cast<ptrdiff_t>(to.size());
+    append(side == Side::kRight ? words[done] : words[words.size() - 1 - done], to);
+    ++done;
+    // From the right all is gathered backwards and turned round at the end.
+    if (side == Side::kLeft) std::reverse(to.begin() + begin, to.end());
+  }
+  if (side == Side::kLeft) std::reverse(to.begin(), to.end());
+  return done < words.size();
+}
+
 // How many tokens of each sequence stay: only the longer one is cut where that is enough, else both
 // come to one half, the longer one to the larger (huggingface/tokenizers, utils/truncation.rs).
 std::pair<size_t, size_t> longest_first(size_t text, size_t pair, size_t limit) {
@@ -107,7 +124,8 @@ Result<Pipeline::Limits> Pipeline::limits(bool pair, const EncodeOptions& option
 
 Result<Pipeline::Sequence> Pipeline::tokenize(std::string_view text, const Limits& limits,
                                               const EncodeOptions& options) const {
-  const double growth = parts_.normalizer ? parts_.normalizer->growth() : 1;
+  const double growth = (parts_.normalizer ? parts_.normalizer->growth() : 1) *
+                        (parts_.pre_tokenizer ? parts_.pre_tokenizer->growth() : 1);
   // U+FFFD takes three bytes for an ill-formed one.
   if (static_cast<double>(text.size()) * 3 * growth > kMaxNormalizedBytes) {
     return invalid_argument_error("a text of {} bytes is too long to tokenize", text.size());
@@ -146,8 +164,17 @@ void Pipeline::run_parts(std::string_view text, const Limits& limits, const Enco
                          Sequence& sequence) const {
   std::vector<Word> words;
   sequence.text = normalize(text, options, words);
-  tokenize_words(words, limits, options.truncation_side, sequence);
+  const Side side = options.truncation_side;
   sequence.ids.clear();
+  if (!options.offsets) {
+    sequence.truncated =
+        gather(words, limits.words, side, sequence.ids,
+               [&](const Word& word, auto& ids) { append_ids(word, sequence.text.text, ids); });
+    return;
+  }
+  sequence.truncated = gather(
+      words, limits.words, side, sequence.tokens,
+      [&](const Word& word, auto& tokens) { append_tokens(word, sequence.text.text, tokens); });
   for (const Token& token : sequence.tokens) sequence.ids.push_back(token.id);
 }
 
@@ -172,6 +199,10 @@ NormalizedText Pipeline::normalize(std::string_view text, const EncodeOptions& o
         text.substr(segment.range.begin, segment.range.end - segment.range.begin);
     NormalizedText piece = NormalizedText::from(original, code_points, options.offsets);
     if (segment.token == nullptr && parts_.normalizer) parts_.normalizer->normalize(piece);
+    if (segment.token == nullptr && parts_.pre_tokenizer && parts_.pre_tokenizer->rewrites()) {
+      append_rewritten(piece, segment.range.begin == 0, whole, words);
+      continue;
+    }
     const auto begin = static_cast<uint32_t>(whole.text.size());
     if (begin == 0)
       whole = std::move(piece);
@@ -205,27 +236,39 @@ void Pipeline::append_words(const NormalizedText& text, Range within,
   }
 }
 
-void Pipeline::tokenize_word(const Word& word, Sequence& sequence) const {
-  if (word.added != nullptr)
-    sequence.tokens.push_back({word.added->id, word.range, true});
-  else
-    parts_.model->tokenize(sequence.text.text, word.range, sequence.tokens);
+void Pipeline::append_rewritten(const NormalizedText& piece, bool begins_text,
+                                NormalizedText& whole, std::vector<Word>& words) const {
+  std::vector<Segment> segments;
+  added_.normalized().split(piece.text, {0, static_cast<uint32_t>(piece.text.size())}, segments);
+  std::vector<Range> ranges;
+  for (const Segment& segment : segments) {
+    const Range range = segment.range;
+    if (segment.token != nullptr) {
+      const auto begin = static_cast<uint32_t>(whole.text.size());
+      whole.append(piece, range.begin, range.end);
+      words.push_back({{begin, static_cast<uint32_t>(whole.text.size())}, segment.token});
+      continue;
+    }
+    ranges.clear();
+    parts_.pre_tokenizer->rewrite(piece, {range, begins_text && range.begin == 0}, whole, ranges);
+    for (const Range& word : ranges) words.push_back({word});
+  }
 }
 
-void Pipeline::tokenize_words(const std::vector<Word>& words, const Limits& limits, Side side,
-                              Sequence& sequence) const {
-  std::vector<Token>& tokens = sequence.tokens;
-  size_t done = 0;
-  while (done < words.size() && tokens.size() < limits.words) {
-    const Word& word = side == Side::kRight ? words[done] : words[words.size() - 1 - done];
-    ++done;
-    const auto begin = static_cast<ptrdiff_t>(tokens.size());
-    tokenize_word(word, sequence);
-    // From the right all is gathered backwards and turned round at the end.
-    if (side == Side::kLeft) std::reverse(tokens.begin() + begin, tokens.end());
-  }
-  if (side == Side::kLeft) std::reverse(tokens.begin(), tokens.end());
-  sequence.truncated = done < words.size();
+void Pipeline::append_tokens(const Word& word, std::string_view text,
+                             std::vector<Token>& tokens) const {
+  if (word.added != nullptr)
+    tokens.push_back({word.added->id, word.range, true});
+  else
+    parts_.model->tokenize(text, word.range, tokens);
+}
+
+void Pipeline::append_ids(const Word& word, std::string_view text,
+                          std::vector<int32_t>& ids) const {
+  if (word.added != nullptr)
+    ids.push_back(word.added->id);
+  else
+    parts_.model->append_ids(text.substr(word.range.begin, word.range.end - word.range.begin), ids);
 }
 
 Encoding Pipeline::assemble(const Sequence& text, const Sequence* pair,

@@ -71,9 +71,11 @@ class Pipeline final : public Tokenizer {
   NormalizedText normalize(std::string_view text, const EncodeOptions& options,
                            std::vector<Word>& words) const;
   void append_words(const NormalizedText& text, Range within, std::vector<Word>& words) const;
-  void tokenize_words(const std::vector<Word>& words, const Limits& limits, Side side,
-                      Sequence& sequence) const;
-  void tokenize_word(const Word& word, Sequence& sequence) const;
+  // The same for a pre-tokenizer that rewrites: `piece` goes into `whole` in its new form.
+  void append_rewritten(const NormalizedText& piece, bool begins_text, NormalizedText& whole,
+                        std::vector<Word>& words) const;
+  void append_tokens(const Word& word, std::string_view text, std::vector<Token>& tokens) const;
+  void append_ids(const Word& word, std::string_view text, std::vector<int32_t>& ids) const;
   Encoding assemble(const Sequence& text, const Sequence* pair, const EncodeOptions& options) const;
   void append_sequence(const Sequence& from, const TemplatePiece& piece,
                        const EncodeOptions& options, Encoding& to) const;

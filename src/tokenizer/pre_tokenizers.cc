@@ -156,25 +156,73 @@ class Punctuation final : public PreTokenizer {
 class PreTokenizerSequence final : public PreTokenizer {
  public:
   explicit PreTokenizerSequence(std::vector<std::unique_ptr<PreTokenizer>> parts)
-      : parts_(std::move(parts)) {}
+      : parts_(std::move(parts)) {
+    for (size_t i = 0; i < parts_.size(); ++i) {
+      growth_ *= parts_[i]->growth();
+      if (parts_[i]->rewrites()) last_rewriting_ = i;
+    }
+  }
 
   void split(std::string_view text, Range within, std::vector<Range>& words) const override {
     std::vector<Range> before = {within};
-    for (const auto& part : parts_) {
+    for (const auto& part : parts_) split_words(*part, text, before);
+    words.insert(words.end(), before.begin(), before.end());
+  }
+
+  bool rewrites() const override { return last_rewriting_.has_value(); }
+
+  void rewrite(const NormalizedText& from, Stretch stretch, NormalizedText& to,
+               std::vector<Range>& words) const override {
+    const NormalizedText* source = &from;
+    NormalizedText between;  // what the part before the last one that rewrites has made
+    std::vector<Range> before = {stretch.range};
+    for (size_t i = 0; i < parts_.size(); ++i) {
+      if (!parts_[i]->rewrites()) {
+        split_words(*parts_[i], i > *last_rewriting_ ? to.text : source->text, before);
+        continue;
+      }
+      NormalizedText next;
+      next.tracked = from.tracked;
+      const uint32_t begin = source == &from ? stretch.range.begin : 0;
       std::vector<Range> after;
-      for (const Range& word : before) part->split(text, word, after);
+      for (const Range& word : before) {
+        const Stretch part = {word, stretch.begins_text && word.begin == begin};
+        parts_[i]->rewrite(*source, part, i == *last_rewriting_ ? to : next, after);
+      }
       before = std::move(after);
+      between = std::move(next);
+      source = &between;
     }
     words.insert(words.end(), before.begin(), before.end());
   }
 
+  double growth() const override { return growth_; }
+
  private:
+  static void split_words(const PreTokenizer& part, std::string_view text,
+                          std::vector<Range>& words) {
+    std::vector<Range> after;
+    for (const Range& word : words) part.split(text, word, after);
+    words = std::move(after);
+  }
+
   std::vector<std::unique_ptr<PreTokenizer>> parts_;
+  std::optional<size_t> last_rewriting_;
+  double growth_ = 1;
 };
 
 using Made = Result<std::unique_ptr<PreTokenizer>>;
 
 }  // namespace
+
+void PreTokenizer::split(std::string_view, Range, std::vector<Range>&) const {
+  WDE_CHECK(false);  // one that rewrites is not asked to split
+}
+
+void PreTokenizer::rewrite(const NormalizedText&, Stretch, NormalizedText&,
+                           std::vector<Range>&) const {
+  WDE_CHECK(false);  // a splitter is not asked to rewrite
+}
 
 Made make_bert_pre_tokenizer(const json::object&) {
   return Made(std::make_unique<BertPreTokenizer>());
