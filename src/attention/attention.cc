@@ -1,7 +1,9 @@
 #include "attention/attention.h"
-#include "ops/profile.h"
+
+#include <algorithm>
 
 #include "attention/backends.h"
+#include "ops/profile.h"
 
 namespace wde::attention {
 namespace {
@@ -45,12 +47,22 @@ void check_sequences(const AttentionArgs& args) {
   }
 }
 
-// Two products of every query with every key that its mask lets it see.
+double visible_pairs(const AttentionProblem& problem, int64_t tokens) {
+  const TokenRange of_first = visible_keys(problem, 0, tokens);
+  const TokenRange of_last = visible_keys(problem, tokens - 1, tokens);
+  // Beyond a limit lies a triangle of hidden pairs, on either side.
+  const auto before = static_cast<double>(of_last.begin);
+  const auto after = static_cast<double>(tokens - of_first.end);
+  const auto length = static_cast<double>(tokens);
+  return length * length - (before * (before + 1) + after * (after + 1)) / 2;
+}
+
+// Two products of every query with every key that it sees.
 ops::OpWork work(const AttentionProblem& problem, const AttentionArgs& args) {
   double pairs = 0;
   for (size_t b = 1; b < args.host_cu_seqlens.size(); ++b) {
-    const double length = args.host_cu_seqlens[b] - args.host_cu_seqlens[b - 1];
-    pairs += problem.mask == MaskKind::kCausal ? length * (length + 1) / 2 : length * length;
+    const int64_t tokens = int64_t{args.host_cu_seqlens[b]} - args.host_cu_seqlens[b - 1];
+    if (tokens > 0) pairs += visible_pairs(problem, tokens);
   }
   const double columns = static_cast<double>(problem.heads + problem.kv_heads) * problem.head_size;
   return {.flops = 4.0 * pairs * problem.heads * problem.head_size,
@@ -58,7 +70,45 @@ ops::OpWork work(const AttentionProblem& problem, const AttentionArgs& args) {
                    static_cast<double>(dtype_size_bytes(problem.dtype))};
 }
 
+// Of a table by distance: 2R + 1 columns, contiguous in a row.
+std::string table_refusal(std::string_view name, const TensorView& table, DType dtype,
+                          const Shape& shape) {
+  const int64_t columns = shape[shape.rank() - 1];
+  if (table.dtype == dtype && table.shape == shape && columns % 2 == 1) return {};
+  return fmt::format("{} {} {} (it takes {} {}, 2R + 1 distances)", name, dtype_name(table.dtype),
+                     table.shape.to_string(), dtype_name(dtype), shape.to_string());
+}
+
+std::string distance_bias_refusal(const AttentionProblem& problem) {
+  if (!problem.has_distance_bias()) return {};
+  const TensorView& bias = problem.distance_bias;
+  return table_refusal("distance bias", bias, DType::kF32, {problem.heads, bias.row_elements()});
+}
+
+std::string disentangled_refusal(const AttentionProblem& problem) {
+  const Disentangled& terms = problem.disentangled;
+  if (!terms) return {};
+  const int64_t columns = int64_t{problem.heads} * problem.head_size;
+  const int64_t rows = (terms.has_keys() ? terms.position_keys : terms.position_queries).rows();
+  for (const TensorView* positions : {&terms.position_keys, &terms.position_queries}) {
+    if (positions->shape.rank() == 0) continue;
+    if (positions->dtype == problem.dtype && positions->shape == Shape({rows, columns})) continue;
+    return fmt::format("position keys or queries {} {} (it takes {} [P, {}], the same P for both)",
+                       dtype_name(positions->dtype), positions->shape.to_string(),
+                       dtype_name(problem.dtype), columns);
+  }
+  return table_refusal("position rows", terms.position_rows, DType::kI32,
+                       {terms.position_rows.rows()});
+}
+
 }  // namespace
+
+TokenRange visible_keys(const AttentionProblem& problem, int64_t i, int64_t tokens) {
+  const int64_t left = problem.window_left < 0 ? i : problem.window_left;
+  int64_t right = problem.window_right < 0 ? tokens : problem.window_right;
+  if (problem.mask == MaskKind::kCausal) right = 0;
+  return {std::max<int64_t>(i - left, 0), std::min(i + right + 1, tokens)};
+}
 
 std::string problem_refusal(const AttentionProblem& problem) {
   if (problem.dtype != DType::kF32 && problem.dtype != DType::kBF16) {
@@ -70,7 +120,15 @@ std::string problem_refusal(const AttentionProblem& problem) {
   }
   if (problem.head_size < 1) return fmt::format("head size {}", problem.head_size);
   if (!(problem.scale > 0)) return fmt::format("scale {} (it must be positive)", problem.scale);
-  return {};
+  if (!(problem.softcap >= 0)) {
+    return fmt::format("softcap {} (it must be positive, or 0 for none)", problem.softcap);
+  }
+  if (problem.window_left < -1 || problem.window_right < -1) {
+    return fmt::format("a window of {} to the left and {} to the right (-1 for no limit)",
+                       problem.window_left, problem.window_right);
+  }
+  const std::string refusal = distance_bias_refusal(problem);
+  return refusal.empty() ? disentangled_refusal(problem) : refusal;
 }
 
 std::span<const AttentionBackend> attention_backends() { return kBackends; }

@@ -1,6 +1,8 @@
 // The contract of attention without a KV cache, over a ragged batch:
-//   out[i] = sum_j softmax_j(scale * q[i]·k[j] + mask) v[j]
-// for the tokens i, j of one sequence (Vaswani et al. 2017, eq. 1), per head, softmax in f32.
+//   out[i] = sum_j softmax_j(score[i, j]) v[j]
+//   score[i, j] = cap(scale * (q[i]·k[j] + position terms) + distance bias)
+// for the tokens i, j of one sequence (Vaswani et al. 2017, eq. 1) of which i sees j, per head,
+// softmax in f32. A query always sees itself.
 #pragma once
 
 #include <memory>
@@ -19,14 +21,48 @@ enum class MaskKind {
   kCausal,         // token i sees tokens j <= i
 };
 
+// DeBERTa's disentangled attention (He et al. 2021, eq. 4): beside q_i·k_j, the position terms
+//   q_i·PK[p] + k_j·PQ[p],  p = position_rows[R + clamp(i - j, -R, R)]
+// of the head's columns. A term whose view is default-constructed is absent; so is all of it where
+// both are. What is there is a parameter of the layer, on the device (data may be null where a plan
+// only counts bytes).
+struct Disentangled {
+  TensorView position_keys;     // PK [P, H * D] of the problem's dtype: content to position
+  TensorView position_queries;  // PQ [P, H * D]: position to content
+  TensorView position_rows;     // i32 [2R + 1], contiguous: rows of PK and PQ, by i - j
+
+  bool has_keys() const { return position_keys.shape.rank() != 0; }
+  bool has_queries() const { return position_queries.shape.rank() != 0; }
+  explicit operator bool() const { return has_keys() || has_queries(); }
+};
+
 struct AttentionProblem {
   DType dtype = DType::kF32;  // of q, k, v and out: f32 or bf16
   int heads = 0;              // H
   int kv_heads = 0;           // Hkv, divides H; head h reads k/v head h / (H / Hkv)
   int head_size = 0;          // D
   MaskKind mask = MaskKind::kBidirectional;
+  // A query at i sees keys j with i - window_left <= j <= i + window_right, if `mask` lets it; -1
+  // for no limit. (A model's "sliding window of w", both sides, is w / 2 and w / 2.)
+  int64_t window_left = -1, window_right = -1;
+  // Added to the scaled score: column R + clamp(i - j, -R, R) of the head's row. f32 [H, 2R + 1],
+  // finite, a parameter of the layer on the device (ALiBi, buckets of T5 and MPNet);
+  // default-constructed for none.
+  TensorView distance_bias;
+  Disentangled disentangled;
+  float softcap = 0;   // score = softcap * tanh(score / softcap), with all its terms; 0 for none
   float scale = 1.0f;  // positive
+
+  bool has_distance_bias() const { return distance_bias.shape.rank() != 0; }
 };
+
+// Tokens of a sequence, [begin, end).
+struct TokenRange {
+  int64_t begin = 0, end = 0;
+};
+
+// The keys that the query at `i` sees in a sequence of `tokens` tokens.
+TokenRange visible_keys(const AttentionProblem& problem, int64_t i, int64_t tokens);
 
 struct AttentionArgs {
   TensorView q;           // [T, H * D], rows may be slices of a packed [T, (H + 2 Hkv) D]

@@ -116,6 +116,10 @@ std::string flash_refusal(const AttentionProblem& problem, const Device& device,
   if (problem.head_size > kMaxFlashHeadSize) {
     return fmt::format("head size {} (it takes up to {})", problem.head_size, kMaxFlashHeadSize);
   }
+  if (problem.window_left >= 0 || problem.window_right >= 0) return "windows";
+  if (problem.has_distance_bias()) return "a distance bias";
+  if (problem.disentangled) return "disentangled attention";
+  if (problem.softcap > 0) return "a softcap";
   return problem_refusal(problem);
 }
 

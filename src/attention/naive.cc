@@ -22,6 +22,11 @@ void visit_views(NaiveArgs& args, const Visit& visit) {
   for (TensorView* view : {&args.q, &args.k, &args.v, &args.cu_seqlens}) {
     visit(*view, ops::Access::kRead);
   }
+  AttentionProblem& problem = args.problem;
+  visit(problem.distance_bias, ops::Access::kRead);
+  visit(problem.disentangled.position_keys, ops::Access::kRead);
+  visit(problem.disentangled.position_queries, ops::Access::kRead);
+  visit(problem.disentangled.position_rows, ops::Access::kRead);
   visit(args.out, ops::Access::kWrite);
   visit(args.scores, ops::Access::kWrite);
 }
@@ -29,6 +34,48 @@ void visit_views(NaiveArgs& args, const Visit& visit) {
 template <class T>
 T* row(const TensorView& view, int64_t token, int64_t column) {
   return view.as<T>() + token * view.row_stride + column;
+}
+
+template <class T>
+double dot(const T* a, const T* b, int64_t size) {
+  double sum = 0;
+  for (int64_t d = 0; d < size; ++d) sum += double{to_f32(a[d])} * to_f32(b[d]);
+  return sum;
+}
+
+// Column R + clamp(distance, -R, R) of a row of 2R + 1.
+template <class T>
+T by_distance(const T* row, int64_t columns, int64_t distance) {
+  const int64_t radius = columns / 2;
+  return row[radius + std::clamp(distance, -radius, radius)];
+}
+
+// The terms of Disentangled for a query and a key whose positions differ by `distance`.
+template <class T>
+double position_terms(const AttentionProblem& problem, int h, const T* query, const T* key,
+                      int64_t distance) {
+  const Disentangled& terms = problem.disentangled;
+  if (!terms) return 0;
+  const int64_t p =
+      by_distance(terms.position_rows.as<const int32_t>(), terms.position_rows.rows(), distance);
+  const int64_t size = problem.head_size;
+  double sum = 0;
+  if (terms.has_keys()) sum += dot(query, row<const T>(terms.position_keys, p, h * size), size);
+  if (terms.has_queries()) sum += dot(key, row<const T>(terms.position_queries, p, h * size), size);
+  return sum;
+}
+
+template <class T>
+float score(const AttentionProblem& problem, int h, const T* query, const T* key,
+            int64_t distance) {
+  double value = dot(query, key, problem.head_size);
+  value = problem.scale * (value + position_terms(problem, h, query, key, distance));
+  if (problem.has_distance_bias()) {
+    const TensorView& bias = problem.distance_bias;
+    value += by_distance(row<const float>(bias, h, 0), bias.row_elements(), distance);
+  }
+  if (problem.softcap > 0) value = problem.softcap * std::tanh(value / problem.softcap);
+  return static_cast<float>(value);
 }
 
 // Query `token` of head h over the keys of tokens [begin, end).
@@ -41,9 +88,7 @@ void attend_row(const NaiveArgs& args, int h, int64_t token, int64_t begin, int6
   float maximum = -INFINITY;
   for (int64_t j = begin; j < end; ++j) {
     const T* key = row<const T>(args.k, j, kv_column);
-    double dot = 0;
-    for (int64_t d = 0; d < head_size; ++d) dot += double{to_f32(query[d])} * to_f32(key[d]);
-    scores[j - begin] = static_cast<float>(dot * args.problem.scale);
+    scores[j - begin] = score(args.problem, h, query, key, token - j);
     maximum = std::max(maximum, scores[j - begin]);
   }
   double sum = 0;
@@ -65,11 +110,12 @@ template <class T>
 void attend_batch(const NaiveArgs& args) {
   const auto* cu_seqlens = args.cu_seqlens.as<const int32_t>();
   for (int64_t b = 0; b + 1 < args.cu_seqlens.rows(); ++b) {
-    for (int64_t token = cu_seqlens[b]; token < cu_seqlens[b + 1]; ++token) {
-      const bool causal = args.problem.mask == MaskKind::kCausal;
-      const int64_t end = causal ? token + 1 : cu_seqlens[b + 1];
+    const int64_t first = cu_seqlens[b];
+    const int64_t tokens = cu_seqlens[b + 1] - first;
+    for (int64_t i = 0; i < tokens; ++i) {
+      const TokenRange keys = visible_keys(args.problem, i, tokens);
       for (int h = 0; h < args.problem.heads; ++h) {
-        attend_row<T>(args, h, token, cu_seqlens[b], end);
+        attend_row<T>(args, h, first + i, first + keys.begin, first + keys.end);
       }
     }
   }

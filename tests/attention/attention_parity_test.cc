@@ -2,6 +2,7 @@
 #include <cmath>
 #include <tuple>
 
+#include "problem_kinds.h"
 #include "ragged_case.h"
 
 namespace wde::attention {
@@ -9,6 +10,9 @@ namespace {
 
 using test::cpu_tables;
 using test::max_error;
+using test::problem_kinds;
+using test::ProblemKind;
+using test::ProblemTables;
 using test::RaggedCase;
 
 // Allowed: `naive_factor` times the error of "naive" in the same dtype, plus a floor relative to
@@ -138,6 +142,52 @@ TEST_P(LongParity, LongRaggedBatch) {
 
 INSTANTIATE_TEST_SUITE_P(HeadSizes, LongParity,
                          testing::Combine(kDTypes, kMasks, testing::Values(32, 64, 80)), case_name);
+
+// Whatever a score may have beside q·k, over hostile shapes.
+class KindParity : public testing::TestWithParam<std::tuple<size_t, DType, MaskKind>> {
+ protected:
+  AttentionProblem problem(int heads, int kv_heads, int head_size) {
+    const auto [kind, dtype, mask] = GetParam();
+    AttentionProblem problem = problem_of(dtype, mask, heads, kv_heads, head_size);
+    problem_kinds()[kind].apply(problem, tables_);
+    return problem;
+  }
+
+ private:
+  ProblemTables tables_;
+};
+
+TEST_P(KindParity, ShortRaggedBatch) {
+  expect_parity(RaggedCase(problem(2, 2, 32), {0, 1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 63, 0}));
+}
+
+TEST_P(KindParity, GroupedQueries) {
+  expect_parity(RaggedCase(problem(4, 2, 16), {5, 130, 17}));
+  expect_parity(RaggedCase(problem(3, 1, 40), {1, 40, 129}));
+}
+
+TEST_P(KindParity, HeadSizes) {
+  for (const int head_size : {1, 5, 24, 80, 255, 256}) {
+    SCOPED_TRACE(head_size);
+    expect_parity(RaggedCase(problem(1, 1, head_size), {1, 50}));
+  }
+}
+
+TEST_P(KindParity, LongerThanATile) {
+  expect_parity(RaggedCase(problem(2, 2, 8), {127, 128, 257, 300}));
+  expect_parity(RaggedCase(problem(1, 1, 64), {513}));
+}
+
+std::string kind_case_name(const testing::TestParamInfo<KindParity::ParamType>& instance) {
+  const auto [kind, dtype, mask] = instance.param;
+  return std::string(problem_kinds()[kind].name) + "_" + std::string(dtype_name(dtype)) +
+         (mask == MaskKind::kCausal ? "_causal" : "_bidirectional");
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, KindParity,
+                         testing::Combine(testing::Range(size_t{0}, problem_kinds().size()),
+                                          kDTypes, kMasks),
+                         kind_case_name);
 
 class Scores : public testing::TestWithParam<MaskKind> {};
 

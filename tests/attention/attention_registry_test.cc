@@ -1,6 +1,10 @@
 // The table of backends: order, forced names, refusals with their reasons; naive on another device.
 #include <cmath>
+#include <deque>
+#include <tuple>
 
+#include "ops/profile.h"
+#include "problem_kinds.h"
 #include "ragged_case.h"
 #include "tensor/emulated_device.h"
 
@@ -80,6 +84,79 @@ TEST(AttentionRegistry, ImpossibleProblemsAreRefusedByAll) {
   }
 }
 
+TEST(AttentionRegistry, BadTablesAreRefusedByAll) {
+  const auto device = create_cpu_device();
+  const auto message = [&](const AttentionProblem& problem) {
+    const auto refused = create_attention(problem, *device, best_table());
+    EXPECT_FALSE(refused.ok());
+    return refused.ok() ? std::string() : refused.status().message();
+  };
+  AttentionProblem problem = kProblem;
+  problem.window_left = -2;
+  EXPECT_NE(message(problem).find("a window of -2"), std::string::npos);
+  problem = kProblem;
+  problem.softcap = -1;
+  EXPECT_NE(message(problem).find("softcap -1"), std::string::npos);
+  problem = kProblem;
+  const auto view = [](DType dtype, const Shape& shape) {
+    return TensorView::contiguous(nullptr, dtype, shape);
+  };
+  for (const Shape& shape : {Shape{4, 10}, Shape{3, 11}, Shape{44}}) {
+    problem.distance_bias = view(DType::kF32, shape);
+    EXPECT_NE(message(problem).find("distance bias f32 " + shape.to_string()), std::string::npos);
+  }
+  problem = kProblem;
+  problem.disentangled.position_keys = view(DType::kF32, {7, 128});
+  EXPECT_NE(message(problem).find("position rows"), std::string::npos);
+  problem.disentangled.position_rows = view(DType::kI32, {13});
+  problem.disentangled.position_queries = view(DType::kF32, {6, 128});
+  EXPECT_NE(message(problem).find("the same P for both"), std::string::npos);
+  problem.disentangled.position_queries = view(DType::kBF16, {7, 128});
+  EXPECT_NE(message(problem).find("bf16 [7, 128]"), std::string::npos);
+}
+
+// Counted by looking at every pair.
+TEST(AttentionRegistry, VisibleKeysAreThoseOfTheContract) {
+  for (const int64_t left : {-1, 0, 3, 50}) {
+    for (const int64_t right : {-1, 0, 2, 50}) {
+      for (const MaskKind mask : {MaskKind::kBidirectional, MaskKind::kCausal}) {
+        AttentionProblem problem = kProblem;
+        problem.mask = mask;
+        problem.window_left = left;
+        problem.window_right = right;
+        const RaggedCase c(problem, {9});
+        for (int64_t i = 0; i < 9; ++i) {
+          const TokenRange range = visible_keys(problem, i, 9);
+          for (int64_t j = 0; j < 9; ++j) {
+            EXPECT_EQ(j >= range.begin && j < range.end, c.sees(i, j)) << i << " " << j;
+          }
+        }
+      }
+    }
+  }
+}
+
+// Four flops per head column for every pair that a look at each finds visible.
+TEST(AttentionRegistry, TheProfileCountsVisiblePairs) {
+  const auto device = create_cpu_device();
+  const auto stream = device->create_stream();
+  test::ProblemTables tables;
+  for (const test::ProblemKind& kind : test::problem_kinds()) {
+    AttentionProblem problem = kProblem;
+    kind.apply(problem, tables);
+    const RaggedCase c(problem, {0, 1, 7, 140, 20});
+    double pairs = 0;
+    for (size_t b = 0; b + 1 < c.cu_seqlens().size(); ++b) {
+      for (int64_t i = c.cu_seqlens()[b]; i < c.cu_seqlens()[b + 1]; ++i) {
+        for (int64_t j = c.cu_seqlens()[b]; j < c.cu_seqlens()[b + 1]; ++j) pairs += c.sees(i, j);
+      }
+    }
+    ops::Profile profile;
+    c.run({}, best_table(), nullptr, &profile);
+    EXPECT_EQ(profile.take().front().work.flops, 4 * pairs * 4 * 32) << kind.name;
+  }
+}
+
 TEST(AttentionRegistry, ADryRunOnlyTakesWorkspace) {
   const auto device = create_cpu_device();
   const auto stream = device->create_stream();
@@ -102,42 +179,65 @@ TEST(AttentionRegistry, ADryRunOnlyTakesWorkspace) {
   }
 }
 
-class OnEmulatedDevice : public testing::TestWithParam<DType> {};
+// A device's copy of views on the host, which stay alive until the stream is synchronized.
+class Uploads {
+ public:
+  Uploads(Device& device, Stream& stream) : device_(device), stream_(stream) {}
+
+  void* upload(const void* data, size_t bytes) {
+    const Storage& host = storages_.emplace_back(device_.allocate_host(bytes).value());
+    const Storage& copy = storages_.emplace_back(device_.allocate(bytes).value());
+    std::memcpy(host.data(), data, bytes);
+    stream_.copy_to_device(copy.data(), host.data(), bytes);
+    return copy.data();
+  }
+
+  void upload_tables(AttentionProblem& problem) {
+    Disentangled& terms = problem.disentangled;
+    for (TensorView* view : {&problem.distance_bias, &terms.position_keys, &terms.position_queries,
+                             &terms.position_rows}) {
+      if (view->data != nullptr) view->data = upload(view->data, view->span_bytes());
+    }
+  }
+
+ private:
+  Device& device_;
+  Stream& stream_;
+  std::deque<Storage> storages_;
+};
+
+class OnEmulatedDevice : public testing::TestWithParam<std::tuple<size_t, DType>> {};
 
 // Copies the case to the device, attends there, copies back: the CPU's bits, and no promise broken.
 TEST_P(OnEmulatedDevice, NaiveGivesTheSameBits) {
   AttentionProblem problem = kProblem;
-  problem.dtype = GetParam();
+  problem.dtype = std::get<DType>(GetParam());
+  test::ProblemTables tables;
+  test::problem_kinds()[std::get<size_t>(GetParam())].apply(problem, tables);
   const RaggedCase c(problem, {5, 0, 1, 20}, 11);
   const auto device = create_emulated_device({.seed = 3}).value();
   const ops::OpTable& ops = *ops::choose_op_table("emulated").value();
-  const auto attention = create_attention(problem, *device, ops).value();
+  const auto stream = device->create_stream();
+  Uploads uploads(*device, *stream);
+  AttentionProblem on_device = problem;
+  uploads.upload_tables(on_device);
+  const auto attention = create_attention(on_device, *device, ops).value();
   EXPECT_EQ(attention->name(), "naive");
 
-  std::vector<uint8_t> input = c.packed_input();
+  const std::vector<uint8_t> input = c.packed_input();
   std::vector<uint8_t> output = c.canaries();
-  const size_t boundaries_bytes = c.cu_seqlens().size() * sizeof(int32_t);
-  const auto on_host = [&](size_t bytes) { return device->allocate_host(bytes).value(); };
-  const auto on_device = [&](size_t bytes) { return device->allocate(bytes).value(); };
-  const Storage host_input = on_host(input.size()), device_input = on_device(input.size());
-  const Storage host_output = on_host(output.size()), device_output = on_device(output.size());
-  const Storage host_cu = on_host(boundaries_bytes), device_cu = on_device(boundaries_bytes);
-  const Storage workspace = on_device(4096);
-  std::memcpy(host_input.data(), input.data(), input.size());
-  std::memcpy(host_output.data(), output.data(), output.size());
-  std::memcpy(host_cu.data(), c.cu_seqlens().data(), boundaries_bytes);
-
-  const auto stream = device->create_stream();
-  stream->copy_to_device(device_input.data(), host_input.data(), input.size());
-  stream->copy_to_device(device_output.data(), host_output.data(), output.size());
-  stream->copy_to_device(device_cu.data(), host_cu.data(), boundaries_bytes);
-  AttentionArgs args = c.arguments(static_cast<uint8_t*>(device_input.data()),
-                                   static_cast<uint8_t*>(device_output.data()));
-  args.cu_seqlens.data = device_cu.data();
+  const Storage host_output = device->allocate_host(output.size()).value();
+  const Storage workspace = device->allocate(4096).value();
+  void* device_output = uploads.upload(output.data(), output.size());
+  AttentionArgs args =
+      c.arguments(static_cast<uint8_t*>(uploads.upload(input.data(), input.size())),
+                  static_cast<uint8_t*>(device_output));
+  args.cu_seqlens.data =
+      uploads.upload(c.cu_seqlens().data(), c.cu_seqlens().size() * sizeof(int32_t));
   Arena arena(workspace.data(), workspace.size_bytes());
   ops::OpContext context{.stream = *stream, .ops = ops, .arena = arena};
   attend(context, *attention, args);
-  stream->copy_to_host(host_output.data(), device_output.data(), output.size());
+  stream->copy_to_host(host_output.data(), device_output, output.size());
   const Status status = stream->synchronize();
   EXPECT_TRUE(status.ok()) << status.message();
   EXPECT_TRUE(device->violations().empty());
@@ -146,10 +246,15 @@ TEST_P(OnEmulatedDevice, NaiveGivesTheSameBits) {
   EXPECT_EQ(c.unpack(output), c.run("naive", reference_table()));
 }
 
-INSTANTIATE_TEST_SUITE_P(DTypes, OnEmulatedDevice, testing::Values(DType::kF32, DType::kBF16),
-                         [](const auto& instance) {
-                           return std::string(dtype_name(instance.param));
-                         });
+std::string case_name(const testing::TestParamInfo<OnEmulatedDevice::ParamType>& instance) {
+  const auto [kind, dtype] = instance.param;
+  return std::string(test::problem_kinds()[kind].name) + "_" + std::string(dtype_name(dtype));
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, OnEmulatedDevice,
+                         testing::Combine(testing::Range(size_t{0}, test::problem_kinds().size()),
+                                          testing::Values(DType::kF32, DType::kBF16)),
+                         case_name);
 
 TEST(AttentionRegistry, FlashIsRefusedOnTheEmulatedDevice) {
   const auto device = create_emulated_device().value();

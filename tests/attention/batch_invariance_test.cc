@@ -4,6 +4,7 @@
 #include <cmath>
 #include <tuple>
 
+#include "problem_kinds.h"
 #include "ragged_case.h"
 
 namespace wde::attention {
@@ -70,6 +71,25 @@ TEST_P(BatchInvariance, EveryBackendAndInstructionSet) {
       for (const RaggedCase& c : cases) {
         if (!backend.refusal(c.problem(), *device, entry->table()).empty()) continue;
         SCOPED_TRACE(std::string(backend.name) + " on " + std::string(entry->name));
+        expect_invariant(c, backend.name, entry->table());
+      }
+    }
+  }
+}
+
+TEST_P(BatchInvariance, EveryKindOfScore) {
+  const auto device = create_cpu_device();
+  test::ProblemTables tables;
+  for (const test::ProblemKind& kind : test::problem_kinds()) {
+    AttentionProblem changed = problem(2, 1, 24);
+    kind.apply(changed, tables);
+    const RaggedCase c(changed, {14, 300, 1, 0, 129, 33}, 6);
+    for (const ops::OpTableEntry* entry : cpu_tables()) {
+      if (!entry->refusal().empty()) continue;
+      for (const AttentionBackend& backend : attention_backends()) {
+        if (!backend.refusal(c.problem(), *device, entry->table()).empty()) continue;
+        SCOPED_TRACE(std::string(kind.name) + ", " + std::string(backend.name) + " on " +
+                     std::string(entry->name));
         expect_invariant(c, backend.name, entry->table());
       }
     }

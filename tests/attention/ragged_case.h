@@ -79,9 +79,16 @@ class RaggedCase {
     return picked;
   }
 
+  // Whether a query at i sees the key at j of the same sequence.
+  bool sees(int64_t i, int64_t j) const {
+    if (problem_.mask == MaskKind::kCausal && j > i) return false;
+    if (problem_.window_left >= 0 && j < i - problem_.window_left) return false;
+    return problem_.window_right < 0 || j <= i + problem_.window_right;
+  }
+
   // f32 [T, H D]; checks that nothing but the output's elements was written.
   std::vector<float> run(std::string_view backend, const ops::OpTable& ops,
-                         ThreadPool* pool = nullptr) const {
+                         ThreadPool* pool = nullptr, ops::Profile* profile = nullptr) const {
     const std::shared_ptr<Device> device = create_cpu_device();
     const std::unique_ptr<Stream> stream = device->create_stream();
     auto attention = create_attention(problem_, *device, ops, backend);
@@ -93,7 +100,8 @@ class RaggedCase {
                               pool == nullptr ? 1 : pool->threads());
     const Storage workspace = device->allocate((workspace_bytes + 63) / 64 * 64).value();
     Arena arena(workspace.data(), workspace.size_bytes());
-    ops::OpContext context{.stream = *stream, .ops = ops, .arena = arena, .pool = pool};
+    ops::OpContext context{
+        .stream = *stream, .ops = ops, .arena = arena, .pool = pool, .profile = profile};
     std::vector<uint8_t> input = packed_input();
     std::vector<uint8_t> output = canaries();
     AttentionArgs args = arguments(input.data(), output.data());
@@ -184,25 +192,58 @@ class RaggedCase {
     return bytes;
   }
 
+  // An element of a view on the host, by row and column.
+  static double element(const TensorView& view, int64_t row, int64_t column) {
+    const int64_t at = row * view.row_stride + column;
+    if (view.dtype == DType::kBF16) return to_f32(view.as<const bf16>()[at]);
+    return view.as<const float>()[at];
+  }
+
+  static int64_t column_of(int64_t columns, int64_t distance) {
+    const int64_t radius = (columns - 1) / 2;
+    return radius + std::min(std::max(distance, -radius), radius);
+  }
+
+  // Of query i and key j of one sequence, as the contract's formula says.
+  double score(int64_t i, int64_t j, int h) const {
+    const int64_t D = problem_.head_size;
+    const int64_t k_column = query_columns() + h / (problem_.heads / problem_.kv_heads) * D;
+    const TensorView& rows = problem_.disentangled.position_rows;
+    const TensorView& pk = problem_.disentangled.position_keys;
+    const TensorView& pq = problem_.disentangled.position_queries;
+    const int64_t p =
+        rows.data == nullptr ? 0 : rows.as<const int32_t>()[column_of(rows.rows(), i - j)];
+    double dot = 0;
+    for (int64_t d = 0; d < D; ++d) {
+      const double q = row(i)[h * D + d], k = row(j)[k_column + d];
+      dot += q * k;
+      if (pk.data != nullptr) dot += q * element(pk, p, h * D + d);
+      if (pq.data != nullptr) dot += k * element(pq, p, h * D + d);
+    }
+    double result = dot * problem_.scale;
+    const TensorView& bias = problem_.distance_bias;
+    if (bias.data != nullptr) result += element(bias, h, column_of(bias.shape[1], i - j));
+    if (problem_.softcap > 0) result = problem_.softcap * std::tanh(result / problem_.softcap);
+    return result;
+  }
+
   void oracle_row(size_t b, int64_t i, int h, std::vector<double>& scores,
                   std::vector<double>& out) const {
     const int64_t D = problem_.head_size;
     const int64_t begin = cu_seqlens_[b];
-    const int64_t end = problem_.mask == MaskKind::kCausal ? i + 1 : cu_seqlens_[b + 1];
-    const int64_t k_column = query_columns() + h / (problem_.heads / problem_.kv_heads) * D;
-    const int64_t v_column = k_column + key_columns();
+    const int64_t end = cu_seqlens_[b + 1];
+    const int64_t v_column =
+        query_columns() + key_columns() + h / (problem_.heads / problem_.kv_heads) * D;
     double maximum = -std::numeric_limits<double>::infinity();
     for (int64_t j = begin; j < end; ++j) {
-      double dot = 0;
-      for (int64_t d = 0; d < D; ++d) {
-        dot += static_cast<double>(row(i)[h * D + d]) * row(j)[k_column + d];
-      }
-      scores[static_cast<size_t>(j - begin)] = dot * problem_.scale;
-      maximum = std::max(maximum, dot * problem_.scale);
+      if (!sees(i, j)) continue;
+      scores[static_cast<size_t>(j - begin)] = score(i, j, h);
+      maximum = std::max(maximum, scores[static_cast<size_t>(j - begin)]);
     }
     double* result = &out[static_cast<size_t>(i * query_columns() + h * D)];
     double sum = 0;
     for (int64_t j = begin; j < end; ++j) {
+      if (!sees(i, j)) continue;
       const double p = std::exp(scores[static_cast<size_t>(j - begin)] - maximum);
       sum += p;
       for (int64_t d = 0; d < D; ++d) result[d] += p * row(j)[v_column + d];
