@@ -5,22 +5,19 @@
 namespace wde::tokenizer {
 namespace {
 
-// `change` as in the `tokenizers` package: 1 for a code point that is added behind the one before
-// it, -n for one that replaces 1 + n of the text's.
-struct Change {
-  char32_t code_point;
-  int change;
-  int combining_class;
+struct ClassedChange : Change {
+  int combining_class = 0;
 };
 
-std::vector<Change> decompose_all(std::string_view text, unicode::Form form) {
-  std::vector<Change> changes;
+std::vector<ClassedChange> decompose_all(std::string_view text, unicode::Form form) {
+  std::vector<ClassedChange> changes;
   changes.reserve(text.size());
   size_t run_begin = 0;  // of the non-starters at the end of `changes`
   const auto sort_run = [&] {
-    std::stable_sort(
-        changes.begin() + static_cast<ptrdiff_t>(run_begin), changes.end(),
-        [](const Change& a, const Change& b) { return a.combining_class < b.combining_class; });
+    std::stable_sort(changes.begin() + static_cast<ptrdiff_t>(run_begin), changes.end(),
+                     [](const ClassedChange& a, const ClassedChange& b) {
+                       return a.combining_class < b.combining_class;
+                     });
   };
   char32_t parts[unicode::kMaxDecomposition];
   const char* const end = text.data() + text.size();
@@ -29,7 +26,7 @@ std::vector<Change> decompose_all(std::string_view text, unicode::Form form) {
     for (int i = 0; i < count; ++i) {
       const int combining_class = unicode::combining_class(parts[i]);
       if (combining_class == 0) sort_run();
-      changes.push_back({parts[i], i == 0 ? 0 : 1, combining_class});
+      changes.push_back({{parts[i], i == 0 ? 0 : 1}, combining_class});
       if (combining_class == 0) run_begin = changes.size();
     }
   }
@@ -39,11 +36,11 @@ std::vector<Change> decompose_all(std::string_view text, unicode::Form form) {
 
 // Canonical composition (Unicode 15, section 3.11, D117): a mark joins the last starter unless one
 // of the same or a higher class stands between.
-std::vector<Change> compose_all(const std::vector<Change>& from) {
-  std::vector<Change> to;
+std::vector<ClassedChange> compose_all(const std::vector<ClassedChange>& from) {
+  std::vector<ClassedChange> to;
   to.reserve(from.size());
   size_t starter = SIZE_MAX;
-  for (const Change& next : from) {
+  for (const ClassedChange& next : from) {
     const bool adjacent = starter != SIZE_MAX && starter + 1 == to.size();
     const bool blocked =
         starter == SIZE_MAX || (!adjacent && to.back().combining_class >= next.combining_class);
@@ -68,21 +65,6 @@ std::vector<Offset> code_point_origins(const NormalizedText& text) {
     if ((static_cast<uint8_t>(text.text[i]) & 0xC0) != 0x80) origins.push_back(text.alignment[i]);
   }
   return origins;
-}
-
-void apply_changes(NormalizedText& text, std::span<const Change> changes) {
-  const std::vector<Offset> origins = code_point_origins(text);
-  NormalizedText result;
-  result.tracked = text.tracked;
-  result.text.reserve(text.text.size());
-  size_t consumed = 0;
-  for (const Change& change : changes) {
-    const size_t index = change.change > 0 ? std::max<size_t>(consumed, 1) - 1 : consumed;
-    const Offset origin = origins.empty() ? Offset{} : origins[std::min(index, origins.size() - 1)];
-    result.append(change.code_point, origin);
-    if (change.change <= 0) consumed += static_cast<size_t>(1 - change.change);
-  }
-  text = std::move(result);
 }
 
 }  // namespace
@@ -124,11 +106,26 @@ void NormalizedText::append(const NormalizedText& other, size_t begin, size_t en
                    other.alignment.begin() + static_cast<ptrdiff_t>(end));
 }
 
+void apply_changes(NormalizedText& text, std::span<const Change> changes) {
+  const std::vector<Offset> origins = code_point_origins(text);
+  NormalizedText result;
+  result.tracked = text.tracked;
+  result.text.reserve(text.text.size());
+  size_t consumed = 0;
+  for (const Change& change : changes) {
+    const size_t index = change.change > 0 ? std::max<size_t>(consumed, 1) - 1 : consumed;
+    const Offset origin = origins.empty() ? Offset{} : origins[std::min(index, origins.size() - 1)];
+    result.append(change.code_point, origin);
+    if (change.change <= 0) consumed += static_cast<size_t>(1 - change.change);
+  }
+  text = std::move(result);
+}
+
 void normalize_form(NormalizedText& text, unicode::Form form, Composition composition) {
   if (unicode::is_ascii(text.text)) return;
-  std::vector<Change> changes = decompose_all(text.text, form);
+  std::vector<ClassedChange> changes = decompose_all(text.text, form);
   if (composition == Composition::kComposed) changes = compose_all(changes);
-  apply_changes(text, changes);
+  apply_changes(text, std::vector<Change>(changes.begin(), changes.end()));
 }
 
 }  // namespace wde::tokenizer

@@ -51,6 +51,16 @@ void rewrite_each(NormalizedText& text, const Map& map) {
   text = std::move(result);
 }
 
+// A code point of a rewritten text and what it does to the old one, as the `tokenizers` package has
+// it: 1 when it is added behind the one before it, -n when it replaces 1 + n of the old ones.
+struct Change {
+  char32_t code_point = 0;
+  int change = 0;
+};
+// Makes `text` the changes' code points. What each stands for is counted off the old text's code
+// points, so that changes that take too few or too many shift those behind them: the package's do.
+void apply_changes(NormalizedText& text, std::span<const Change> changes);
+
 // Unicode normalization forms. Alignments follow the `tokenizers` package also where marks change
 // places: the k-th code point that replaces one of the text stands for the k-th of the text.
 enum class Composition { kDecomposed, kComposed };

@@ -28,6 +28,23 @@ class StripAccents final : public Normalizer {
   double growth() const override { return 1; }
 };
 
+// What sentencepiece's "nmt" rules do to controls and to code points that stand for a space.
+class Nmt final : public Normalizer {
+ public:
+  void normalize(NormalizedText& text) const override {
+    rewrite_each(text, [](char32_t c, char32_t* out) {
+      const bool dropped = (c >= 0x01 && c <= 0x08) || c == 0x0B || (c >= 0x0E && c <= 0x1F) ||
+                           c == 0x7F || c == 0x8F || c == 0x9F;
+      const bool space = c == '\t' || c == '\n' || c == '\f' || c == '\r' || c == 0x1680 ||
+                         (c >= 0x200B && c <= 0x200F) || c == 0x2028 || c == 0x2029 ||
+                         c == 0x2581 || c == 0xFEFF || c == 0xFFFD;
+      out[0] = space ? ' ' : c;
+      return dropped ? 0 : 1;
+    });
+  }
+  double growth() const override { return 1; }
+};
+
 class UnicodeForm final : public Normalizer {
  public:
   UnicodeForm(unicode::Form form, Composition composition)
@@ -157,6 +174,7 @@ Made make_form(unicode::Form form, Composition composition) {
 
 Made make_lowercase(const json::object&) { return Made(std::make_unique<Lowercase>()); }
 Made make_strip_accents(const json::object&) { return Made(std::make_unique<StripAccents>()); }
+Made make_nmt(const json::object&) { return Made(std::make_unique<Nmt>()); }
 Made make_nfc(const json::object&) {
   return make_form(unicode::Form::kCanonical, Composition::kComposed);
 }

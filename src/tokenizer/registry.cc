@@ -14,17 +14,23 @@ constexpr Factory<Normalizer> kNormalizers[] = {
     {"Strip", make_strip},
     {"Replace", make_replace},
     {"Prepend", make_prepend},
+    {"Nmt", make_nmt},
+    {"Precompiled", make_precompiled},
     {"Sequence", make_normalizer_sequence},
 };
 
 constexpr Factory<PreTokenizer> kPreTokenizers[] = {
-    {"BertPreTokenizer", make_bert_pre_tokenizer}, {"Whitespace", make_whitespace},
-    {"WhitespaceSplit", make_whitespace_split},    {"Punctuation", make_punctuation},
+    {"BertPreTokenizer", make_bert_pre_tokenizer},
+    {"Whitespace", make_whitespace},
+    {"WhitespaceSplit", make_whitespace_split},
+    {"Punctuation", make_punctuation},
+    {"Metaspace", make_metaspace},
     {"Sequence", make_pre_tokenizer_sequence},
 };
 
 constexpr Factory<Model> kModels[] = {
     {"WordPiece", make_wordpiece},
+    {"Unigram", make_unigram},
 };
 
 constexpr Factory<PostProcessor> kPostProcessors[] = {
@@ -35,6 +41,7 @@ constexpr Factory<PostProcessor> kPostProcessors[] = {
 
 constexpr Factory<Decoder> kDecoders[] = {
     {"WordPiece", make_wordpiece_decoder},
+    {"Metaspace", make_metaspace_decoder},
 };
 
 template <class Part>
@@ -81,6 +88,7 @@ Result<std::unique_ptr<Model>> make_model(const json::object& spec) {
   if (name.empty()) {
     name = spec.contains("merges")                      ? "BPE"
            : spec.contains("continuing_subword_prefix") ? "WordPiece"
+           : spec.contains("unk_id")                    ? "Unigram"
                                                         : "";
   }
   if (name.empty()) return data_loss_error("the tokenizer's model has no \"type\"");

@@ -43,15 +43,19 @@ Result<std::unique_ptr<Normalizer>> make_nfc(const json::object& spec);
 Result<std::unique_ptr<Normalizer>> make_nfd(const json::object& spec);
 Result<std::unique_ptr<Normalizer>> make_nfkc(const json::object& spec);
 Result<std::unique_ptr<Normalizer>> make_nfkd(const json::object& spec);
+Result<std::unique_ptr<Normalizer>> make_nmt(const json::object& spec);
+Result<std::unique_ptr<Normalizer>> make_precompiled(const json::object& spec);
 Result<std::unique_ptr<Normalizer>> make_normalizer_sequence(const json::object& spec);
 
 Result<std::unique_ptr<PreTokenizer>> make_bert_pre_tokenizer(const json::object& spec);
 Result<std::unique_ptr<PreTokenizer>> make_whitespace(const json::object& spec);
 Result<std::unique_ptr<PreTokenizer>> make_whitespace_split(const json::object& spec);
 Result<std::unique_ptr<PreTokenizer>> make_punctuation(const json::object& spec);
+Result<std::unique_ptr<PreTokenizer>> make_metaspace(const json::object& spec);
 Result<std::unique_ptr<PreTokenizer>> make_pre_tokenizer_sequence(const json::object& spec);
 
 Result<std::unique_ptr<Model>> make_wordpiece(const json::object& spec);
+Result<std::unique_ptr<Model>> make_unigram(const json::object& spec);
 
 Result<std::unique_ptr<PostProcessor>> make_template_processing(const json::object& spec);
 Result<std::unique_ptr<PostProcessor>> make_bert_processing(const json::object& spec);
@@ -60,5 +64,6 @@ Result<std::unique_ptr<PostProcessor>> make_roberta_processing(const json::objec
 std::unique_ptr<PostProcessor> make_plain_processing();
 
 Result<std::unique_ptr<Decoder>> make_wordpiece_decoder(const json::object& spec);
+Result<std::unique_ptr<Decoder>> make_metaspace_decoder(const json::object& spec);
 
 }  // namespace wde::tokenizer

@@ -113,6 +113,26 @@ int to_lower(char32_t code_point, char32_t out[2]) {
   return 1;
 }
 
+bool is_lone_grapheme(char32_t code_point) {
+  switch (utf8proc_get_property(signed_code_point(code_point))->boundclass) {
+    case UTF8PROC_BOUNDCLASS_START:
+    case UTF8PROC_BOUNDCLASS_OTHER:
+    case UTF8PROC_BOUNDCLASS_LF:
+    case UTF8PROC_BOUNDCLASS_CONTROL:
+    case UTF8PROC_BOUNDCLASS_LV:
+    case UTF8PROC_BOUNDCLASS_LVT:
+    case UTF8PROC_BOUNDCLASS_EXTENDED_PICTOGRAPHIC:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool grapheme_breaks(char32_t before, char32_t after, int32_t& state) {
+  return utf8proc_grapheme_break_stateful(signed_code_point(before), signed_code_point(after),
+                                          &state);
+}
+
 bool is_ascii(std::string_view text) {
   for (const char c : text) {
     if (static_cast<uint8_t>(c) >= 0x80) return false;

@@ -51,6 +51,13 @@ char32_t compose(char32_t first, char32_t second);
 // Unconditional lower case mapping of one code point: 1 code point, or 2 for U+0130.
 int to_lower(char32_t code_point, char32_t out[2]);
 
+// Whether a code point is always a grapheme cluster of its own where it stands between two others
+// of which that is true (most are; carriage return counts as none).
+bool is_lone_grapheme(char32_t code_point);
+// Whether a grapheme cluster ends between two code points that follow each other (UAX #29, extended
+// clusters). `state` begins as 0 and goes from pair to pair of a text.
+bool grapheme_breaks(char32_t before, char32_t after, int32_t& state);
+
 // Steps over one code point; [at, …) must start a well-formed sequence.
 inline char32_t next(const char*& at) {
   const auto byte = [&](int i) { return static_cast<char32_t>(static_cast<uint8_t>(at[i])); };

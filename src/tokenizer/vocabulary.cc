@@ -8,14 +8,10 @@ namespace {
 constexpr size_t kMaxTokenBytes = 1024;
 constexpr size_t kMaxVocabularyBytes = size_t{64} << 20;
 
-using Entry = std::pair<std::string_view, int32_t>;
+using Entry = Vocabulary::Entry;
 
 Result<Entry> read_entry(const json::object::value_type& member) {
   const std::string_view token = member.key();
-  if (token.size() > kMaxTokenBytes) {
-    return data_loss_error("a token of {} bytes; at most {} are supported", token.size(),
-                           kMaxTokenBytes);
-  }
   const int64_t* id = member.value().if_int64();
   if (id == nullptr || *id < 0 || *id >= kMaxIds) {
     return data_loss_error("the id of token \"{}\" must be an integer from 0 to {}", token,
@@ -56,17 +52,26 @@ void sort_by_token(std::vector<Entry>& entries) {
 Result<Vocabulary> Vocabulary::build(const json::object& ids_by_token) {
   std::vector<Entry> entries;
   entries.reserve(ids_by_token.size());
+  for (const auto& member : ids_by_token) {
+    WDE_ASSIGN_OR_RETURN(entries.emplace_back(), read_entry(member));
+  }
+  return build(std::move(entries));
+}
+
+Result<Vocabulary> Vocabulary::build(std::vector<Entry> entries) {
   size_t total_bytes = 0;
   int32_t largest = -1;
-  for (const auto& member : ids_by_token) {
-    WDE_ASSIGN_OR_RETURN(const Entry entry, read_entry(member));
-    entries.push_back(entry);
-    total_bytes += entry.first.size();
-    largest = std::max(largest, entry.second);
+  for (const auto& [token, id] : entries) {
+    if (token.size() > kMaxTokenBytes) {
+      return data_loss_error("a token of {} bytes; at most {} are supported", token.size(),
+                             kMaxTokenBytes);
+    }
+    total_bytes += token.size();
+    largest = std::max(largest, id);
   }
-  if (total_bytes > kMaxVocabularyBytes) {
-    return data_loss_error("a vocabulary of {} bytes; at most {} are supported", total_bytes,
-                           kMaxVocabularyBytes);
+  if (total_bytes > kMaxVocabularyBytes || largest >= kMaxIds) {
+    return data_loss_error("a vocabulary of {} bytes and {} ids; at most {} and {} are supported",
+                           total_bytes, int64_t{largest} + 1, kMaxVocabularyBytes, kMaxIds);
   }
   sort_by_token(entries);
   Vocabulary result;
@@ -84,6 +89,10 @@ Result<Vocabulary> Vocabulary::build(const json::object& ids_by_token) {
     token = std::string_view(result.bytes_).substr(result.spans_[index].begin);
   }
   result.size_ = static_cast<int>(entries.size());
+  // Of equal tokens the last one, which has the largest id.
+  const auto same = [](const Entry& a, const Entry& b) { return a.first == b.first; };
+  const auto kept = std::unique(entries.rbegin(), entries.rend(), same);
+  entries.erase(entries.begin(), kept.base());
   result.trie_ = ByteTrie::build(entries);
   return result;
 }

@@ -19,9 +19,13 @@ inline constexpr int32_t kMaxIds = 1 << 22;
 
 class Vocabulary {
  public:
+  using Entry = std::pair<std::string_view, int32_t>;  // a token and its id
+
   // From {"token": id, …}. Errors: kDataLoss for an id that is no integer in [0, kMaxIds), or that
   // two tokens share, or a token that is longer than 1,024 bytes.
   static Result<Vocabulary> build(const json::object& ids_by_token);
+  // The same from a list, in which a token may stand several times: then id() gives the largest.
+  static Result<Vocabulary> build(std::vector<Entry> entries);
 
   std::optional<int32_t> id(std::string_view token) const { return trie_.find(token); }
   // Empty for an id that no token has.

@@ -81,17 +81,15 @@ TEST(Tokenizer, NamesUnknownPartsAndTheKnownOnes) {
                           std::string_view message) {
     expect_refused(key, section, StatusCode::kUnsupported, message);
   };
-  refused("normalizer", R"({"type": "Nmt"})",
-          "normalizer \"Nmt\" is not implemented; known: BertNormalizer, Lower");
-  refused("pre_tokenizer", R"({"type": "ByteLevel"})",
-          "\"ByteLevel\" is not implemented; known: BertPreTokenizer");
-  refused("model", R"({"type": "Unigram", "vocab": []})",
-          "model \"Unigram\" is not implemented; known: WordPiece");
-  refused("model", R"({"merges": [], "vocab": {}})", "model \"BPE\"");
-  refused("post_processor", R"({"type": "ByteLevel"})", "known: TemplateProcessing");
-  refused("decoder", R"({"type": "Metaspace"})", "known: WordPiece");
-  refused("normalizer", R"({"type": "Sequence", "normalizers": [{"type": "Precompiled"}]})",
-          "\"Precompiled\"");
+  refused("normalizer", R"({"type": "Bidi"})",
+          "normalizer \"Bidi\" is not implemented; known: BertNormalizer, Lower");
+  refused("pre_tokenizer", R"({"type": "Syllables"})",
+          "\"Syllables\" is not implemented; known: BertPreTokenizer");
+  refused("model", R"({"type": "Trigram", "vocab": []})",
+          "model \"Trigram\" is not implemented; known: WordPiece");
+  refused("post_processor", R"({"type": "Sandwich"})", "known: TemplateProcessing");
+  refused("decoder", R"({"type": "Sandwich"})", "known: WordPiece");
+  refused("normalizer", R"({"type": "Sequence", "normalizers": [{"type": "Bidi"}]})", "\"Bidi\"");
   refused("version", R"("2.0")", "2.0");
 }
 
