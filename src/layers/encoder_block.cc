@@ -8,9 +8,7 @@ void EncoderBlock::forward(ops::OpContext& context, const TokenBatch& batch,
   const TensorView h = context.arena.allocate(x.dtype, x.shape);
   attention.forward(context, batch, x, /*residual=*/x, h);
   attention_norm.forward(context, h, h);
-  const TensorView wide = context.arena.allocate(x.dtype, {x.rows(), up.outputs()});
-  up.forward(context, h, wide);
-  down.forward(context, wide, x, /*residual=*/h);
+  feed_forward->forward(context, h, /*residual=*/h, x);
   output_norm.forward(context, x, x);
 }
 

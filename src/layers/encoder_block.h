@@ -1,9 +1,11 @@
 // The post-norm encoder block of BERT and its relatives (Vaswani et al. 2017; Devlin et al. 2019):
-//   h = norm(x + attention(x));  out = norm(h + down(activation(up(h))))
+//   h = norm(x + attention(x));  out = norm(h + feed_forward(h))
 #pragma once
 
+#include <memory>
+
+#include "layers/feed_forward.h"
 #include "layers/layer_norm.h"
-#include "layers/linear.h"
 #include "layers/self_attention.h"
 
 namespace wde::layers {
@@ -11,8 +13,7 @@ namespace wde::layers {
 struct EncoderBlock {
   SelfAttention attention;
   LayerNorm attention_norm;
-  Linear up;    // [F, C], with the activation
-  Linear down;  // [C, F]
+  std::unique_ptr<FeedForward> feed_forward;
   LayerNorm output_norm;
 
   // x [T, C] is replaced by the block's output.

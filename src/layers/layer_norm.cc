@@ -8,7 +8,9 @@ Result<LayerNorm> LayerNorm::load(LoadContext& context, const TensorView& weight
                                   const TensorView& bias, float epsilon) {
   LayerNorm norm;
   WDE_ASSIGN_OR_RETURN(norm.weight_, load_f32(context, weight));
-  WDE_ASSIGN_OR_RETURN(norm.bias_, load_f32(context, bias));
+  if (bias.data != nullptr) {
+    WDE_ASSIGN_OR_RETURN(norm.bias_, load_f32(context, bias));
+  }
   norm.epsilon_ = epsilon;
   return norm;
 }

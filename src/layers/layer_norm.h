@@ -7,7 +7,7 @@ namespace wde::layers {
 
 class LayerNorm {
  public:
-  // `weight` and `bias` [C] on the host. Errors: kResourceExhausted.
+  // `weight` and `bias` [C] on the host; bias's data null for none. Errors: kResourceExhausted.
   static Result<LayerNorm> load(LoadContext& context, const TensorView& weight,
                                 const TensorView& bias, float epsilon);
 

@@ -42,7 +42,11 @@ Result<TensorView> load_table(LoadContext& context, const TensorView& host) {
 
 TensorView stack_rows(std::span<const TensorView> parts, std::vector<float>* storage) {
   int64_t rows = 0;
-  for (const TensorView& part : parts) rows += part.rows();
+  for (const TensorView& part : parts) {
+    WDE_CHECK((part.data == nullptr) == (parts.front().data == nullptr));
+    rows += part.rows();
+  }
+  if (parts.front().data == nullptr) return {};
   const int64_t columns = parts.front().row_elements();
   storage->resize(static_cast<size_t>(rows * columns));
   float* at = storage->data();

@@ -26,6 +26,7 @@ struct LoadContext {
   const ops::OpTable& ops;
   DType dtype = DType::kF32;  // of activations, and of packed matrices unless `weights` says else
   ops::WeightFormat weights = ops::WeightFormat::kDType;
+  int64_t max_length = 0;         // of the longest text, in tokens; 0: as long as the model can
   std::string gemm_backend;       // forced, or empty
   std::string attention_backend;  // forced, or empty
   // A dry run: check every tensor, count the bytes, copy and pack nothing.
@@ -43,7 +44,8 @@ Result<TensorView> load_f32(LoadContext& context, const TensorView& host);
 Result<TensorView> load_table(LoadContext& context, const TensorView& host);
 
 // Rows of several matrices with the same columns, one below the other, as f32 on the host (a fused
-// QKV projection). The views' owner is `*storage`.
+// QKV projection). The views' owner is `*storage`. Parts whose data is null, as the biases of
+// layers without: all of them or none; the answer's data is null then.
 TensorView stack_rows(std::span<const TensorView> parts, std::vector<float>* storage);
 
 }  // namespace wde::layers

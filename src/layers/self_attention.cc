@@ -1,15 +1,18 @@
 #include "layers/self_attention.h"
 
 #include <array>
+#include <utility>
 
 #include "base/status.h"
 
 namespace wde::layers {
 
 Result<SelfAttention> SelfAttention::load(LoadContext& context, const SelfAttentionWeights& weights,
-                                          const attention::AttentionProblem& problem) {
+                                          const attention::AttentionProblem& problem,
+                                          std::shared_ptr<const RotaryEmbedding> rotary) {
   SelfAttention layer;
   layer.problem_ = problem;
+  layer.rotary_ = std::move(rotary);
   std::vector<float> weight_storage, bias_storage;
   const std::array qkv_weights = {weights.query_weight, weights.key_weight, weights.value_weight};
   const std::array qkv_biases = {weights.query_bias, weights.key_bias, weights.value_bias};
@@ -31,6 +34,9 @@ void SelfAttention::forward(ops::OpContext& context, const TokenBatch& batch, co
   const int64_t key_columns = int64_t{problem_.kv_heads} * problem_.head_size;
   const TensorView qkv = context.arena.allocate(problem_.dtype, {x.rows(), qkv_.outputs()});
   qkv_.forward(context, x, qkv);
+  if (rotary_ != nullptr) {
+    rotary_->forward(context, batch.positions, qkv.slice_columns(0, query_columns + key_columns));
+  }
   const TensorView mixed = context.arena.allocate(problem_.dtype, {x.rows(), query_columns});
   attention::attend(context, *attention_,
                     {.q = qkv.slice_columns(0, query_columns),

@@ -1,15 +1,18 @@
-// Multi-head self-attention: one fused projection to q, k, v, attention, output projection.
+// Multi-head self-attention: one fused projection to q, k, v, rotary positions where the model has
+// them, attention, output projection.
 #pragma once
 
 #include <memory>
 
 #include "attention/attention.h"
 #include "layers/linear.h"
+#include "layers/rotary_embedding.h"
 #include "layers/token_batch.h"
 
 namespace wde::layers {
 
 struct SelfAttentionWeights {
+  // A bias's data is null where there is none; query, key and value have all or none.
   TensorView query_weight, query_bias;    // [H D, C], [H D]
   TensorView key_weight, key_bias;        // [Hkv D, C], [Hkv D]
   TensorView value_weight, value_bias;    // [Hkv D, C], [Hkv D]
@@ -21,9 +24,10 @@ class SelfAttention {
   // Weights on the host, read only here. problem.dtype must be the context's. Errors: as
   // Linear::load, and from the choice of the attention backend.
   static Result<SelfAttention> load(LoadContext& context, const SelfAttentionWeights& weights,
-                                    const attention::AttentionProblem& problem);
+                                    const attention::AttentionProblem& problem,
+                                    std::shared_ptr<const RotaryEmbedding> rotary = nullptr);
 
-  // out [T, C] = attention(x [T, C]) + residual [T, C]; out must not be x.
+  // out [T, C] = attention(x [T, C]) + residual [T, C]; out may be x or the residual.
   void forward(ops::OpContext& context, const TokenBatch& batch, const TensorView& x,
                const TensorView& residual, const TensorView& out) const;
   // Name of the attention backend that was chosen.
@@ -31,6 +35,7 @@ class SelfAttention {
 
  private:
   attention::AttentionProblem problem_;
+  std::shared_ptr<const RotaryEmbedding> rotary_;  // null where positions are not rotary
   std::unique_ptr<attention::Attention> attention_;
   Linear qkv_, output_;
 };

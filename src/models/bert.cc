@@ -53,9 +53,12 @@ Result<layers::EncoderBlock> load_block(const BertConfig& config, const Weights&
                        layers::SelfAttention::load(context, attention_weights, problem));
   WDE_ASSIGN_OR_RETURN(block.attention_norm, layers::LayerNorm::load(context, attention_norm.weight,
                                                                      attention_norm.bias, epsilon));
-  WDE_ASSIGN_OR_RETURN(block.up,
-                       layers::Linear::load(context, up.weight, up.bias, config.activation));
-  WDE_ASSIGN_OR_RETURN(block.down, layers::Linear::load(context, down.weight, down.bias));
+  WDE_ASSIGN_OR_RETURN(block.feed_forward, layers::Mlp::load(context,
+                                                             {.up_weight = up.weight,
+                                                              .up_bias = up.bias,
+                                                              .down_weight = down.weight,
+                                                              .down_bias = down.bias},
+                                                             config.activation));
   WDE_ASSIGN_OR_RETURN(block.output_norm, layers::LayerNorm::load(context, output_norm.weight,
                                                                   output_norm.bias, epsilon));
   return block;
@@ -142,7 +145,7 @@ Result<std::unique_ptr<Model>> BertModel::load(const json::object& json,
 
 std::vector<ModuleChoice> BertModel::choices() const {
   return {{"attention", blocks_.front().attention.backend()},
-          {"gemm", blocks_.front().up.backend()}};
+          {"gemm", blocks_.front().feed_forward->backend()}};
 }
 
 TensorView BertModel::forward(ops::OpContext& context, const layers::TokenBatch& batch) const {

@@ -16,17 +16,20 @@ Result<TensorView> Weights::tensor(const std::string& name, const Shape& shape) 
 }
 
 Result<Weights::WeightAndBias> Weights::linear(const std::string& module, int64_t outputs,
-                                               int64_t inputs) const {
+                                               int64_t inputs, Bias bias) const {
   WeightAndBias found;
   WDE_ASSIGN_OR_RETURN(found.weight, tensor(module + ".weight", {outputs, inputs}));
+  if (bias == Bias::kAbsent) return found;
   WDE_ASSIGN_OR_RETURN(found.bias, tensor(module + ".bias", {outputs}));
   return found;
 }
 
-Result<Weights::WeightAndBias> Weights::layer_norm(const std::string& module, int64_t size) const {
+Result<Weights::WeightAndBias> Weights::layer_norm(const std::string& module, int64_t size,
+                                                   Bias bias) const {
   const bool tensorflow = !has(module + ".weight") && has(module + ".gamma");
   WeightAndBias found;
   WDE_ASSIGN_OR_RETURN(found.weight, tensor(module + (tensorflow ? ".gamma" : ".weight"), {size}));
+  if (bias == Bias::kAbsent) return found;
   WDE_ASSIGN_OR_RETURN(found.bias, tensor(module + (tensorflow ? ".beta" : ".bias"), {size}));
   return found;
 }

@@ -9,6 +9,8 @@
 
 namespace wde::models {
 
+enum class Bias { kAbsent, kPresent };
+
 class Weights {
  public:
   // `prefix` ("bert.") is used when the source has `probe` under it and not without.
@@ -18,14 +20,17 @@ class Weights {
   Result<TensorView> tensor(const std::string& name, const Shape& shape) const;
   bool has(const std::string& name) const { return source_.has(prefix_ + name); }
 
-  // "<module>.weight" and "<module>.bias" of a torch.nn.Linear [outputs, inputs].
+  // "<module>.weight" and "<module>.bias" of a torch.nn.Linear [outputs, inputs]; without a bias
+  // its data is null.
   struct WeightAndBias {
     TensorView weight, bias;
   };
-  Result<WeightAndBias> linear(const std::string& module, int64_t outputs, int64_t inputs) const;
+  Result<WeightAndBias> linear(const std::string& module, int64_t outputs, int64_t inputs,
+                               Bias bias = Bias::kPresent) const;
   // The same of a torch.nn.LayerNorm [size]; also by the names "gamma" and "beta" of TensorFlow's
   // checkpoints.
-  Result<WeightAndBias> layer_norm(const std::string& module, int64_t size) const;
+  Result<WeightAndBias> layer_norm(const std::string& module, int64_t size,
+                                   Bias bias = Bias::kPresent) const;
 
  private:
   const checkpoint::WeightSource& source_;

@@ -25,6 +25,7 @@ layers::LoadContext load_context(const Settings& settings, layers::ParameterStor
           .ops = *settings.ops,
           .dtype = settings.precision.dtype,
           .weights = settings.precision.weights,
+          .max_length = settings.limits.max_length,
           .gemm_backend = settings.options.gemm_backend,
           .attention_backend = settings.options.attention_backend,
           .store = store};
