@@ -37,14 +37,13 @@ HubOptions hub_options_from_environment();
 
 // `model` is an existing folder (returned as it is) or a hub id "org/name" or "name". An id
 // resolves to the cached snapshot of the revision when it is complete, else its files are
-// downloaded: those that WDE reads (json, txt, model and safetensors; never .bin, .onnx and the
-// like), resumably, each verified (sha256 of an LFS file, git blob sha1 of others), published by an
-// atomic rename, so that a second process never sees half a file. Where the hub can't be asked, a
-// cached snapshot is used as it is, with a warning. Errors: kNotFound (no such folder and not an
-// id; no such model or revision; offline and not cached), kIoError (network, after the retries; a
-// refused or missing token; writing), kResourceExhausted (a full disk: the message says how much
-// was missing), kDataLoss (checksum, a lying listing), kUnsupported (a model that has its weights
-// in pytorch_model.bin alone).
+// downloaded: those that WDE reads (json, txt, model and safetensors, else pytorch_model.bin; never
+// .onnx and the like), resumably, each verified (sha256 of an LFS file, git blob sha1 of others),
+// published by an atomic rename, so that a second process never sees half a file. Where the hub
+// can't be asked, a cached snapshot is used as it is, with a warning. Errors: kNotFound (no such
+// folder and not an id; no such model or revision; offline and not cached), kIoError (network,
+// after the retries; a refused or missing token; writing), kResourceExhausted (a full disk: the
+// message says how much was missing), kDataLoss (checksum, a lying listing).
 Result<std::string> resolve_model(const std::string& model, const HubOptions& options);
 
 }  // namespace wde::checkpoint

@@ -5,6 +5,8 @@
 #include <charconv>
 #include <chrono>
 #include <functional>
+#include <map>
+#include <optional>
 #include <thread>
 
 #include "base/json.h"
@@ -41,15 +43,41 @@ bool all_digits(std::string_view text) {
   return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
-// "model-00001-of-00002.safetensors", or without a number.
-bool is_weights_name(std::string_view name) {
-  if (name == "model.safetensors") return true;
-  if (!name.starts_with("model-") || !name.ends_with(".safetensors")) return false;
-  name.remove_prefix(std::string_view("model-").size());
-  name.remove_suffix(std::string_view(".safetensors").size());
-  const size_t of = name.find("-of-");
-  return of != std::string_view::npos && all_digits(name.substr(0, of)) &&
-         all_digits(name.substr(of + 4));
+std::string_view name_of(std::string_view path) { return path.substr(path.rfind('/') + 1); }
+
+// "-00001-of-00002"
+bool is_shard_number(std::string_view text) {
+  const size_t of = text.find("-of-");
+  return text.starts_with('-') && of != std::string_view::npos && of > 0 &&
+         all_digits(text.substr(1, of - 1)) && all_digits(text.substr(of + 4));
+}
+
+// Which of open_weights' ways a file of this name belongs to, best first; nothing for others.
+std::optional<int> weights_rank(std::string_view name) {
+  struct Format {
+    std::string_view stem;
+    std::string_view ending;
+  };
+  constexpr Format kFormats[] = {{"model", ".safetensors"}, {"pytorch_model", ".bin"}};
+  int rank = 0;
+  for (const Format& format : kFormats) {
+    if (name.starts_with(format.stem)) {
+      const std::string_view rest = name.substr(format.stem.size());
+      if (rest == format.ending) return rank;
+      if (rest == std::string(format.ending) + ".index.json") return rank + 1;
+      if (rest.ends_with(format.ending) &&
+          is_shard_number(rest.substr(0, rest.size() - format.ending.size()))) {
+        return rank + 1;
+      }
+    }
+    rank += 2;
+  }
+  return std::nullopt;
+}
+
+// bge-m3's heads beside the transformer.
+bool is_head_weights_name(std::string_view path) {
+  return path == "sparse_linear.pt" || path == "colbert_linear.pt";
 }
 
 // sentence-transformers' "1_Pooling".
@@ -87,25 +115,6 @@ Result<HubFile> read_sibling(const json::value& described) {
   return file;
 }
 
-// pytorch_model.bin is of interest only where nothing else is.
-Status check_weights(const std::vector<std::string>& names, const HubListing& listing,
-                     const std::string& id) {
-  const bool has_weights =
-      std::any_of(listing.files.begin(), listing.files.end(),
-                  [](const HubFile& file) { return file.path.ends_with(".safetensors"); });
-  const bool has_pickle = std::any_of(names.begin(), names.end(), [](const std::string& name) {
-    return name == "pytorch_model.bin" || name.ends_with("/pytorch_model.bin");
-  });
-  if (has_weights || !has_pickle) return Status();
-  return unsupported_error(
-      "{0}: its weights are in pytorch_model.bin alone, which can run code when read and is not "
-      "supported. Convert it once (pip install sentence-transformers) and load the folder "
-      "\"converted\": python3 -c "
-      "'from sentence_transformers import SentenceTransformer as S; "
-      "S(\"{0}\").save_pretrained(\"converted\")'",
-      id);
-}
-
 Result<HubListing> read_listing(const std::string& body, const std::string& id) {
   WDE_ASSIGN_OR_RETURN(const json::value parsed, json::parse(body));
   const json::object* fields = parsed.if_object();
@@ -118,26 +127,32 @@ Result<HubListing> read_listing(const std::string& body, const std::string& id) 
   if (siblings == nullptr || siblings->size() > kMaxFiles) {
     return data_loss_error("\"siblings\" must list up to {} files", kMaxFiles);
   }
-  std::vector<std::string> names;
   for (const json::value& sibling : *siblings) {
     WDE_ASSIGN_OR_RETURN(HubFile file, read_sibling(sibling));
-    names.push_back(file.path);
     if (is_read_file(file.path)) listing.files.push_back(std::move(file));
   }
-  WDE_RETURN_IF_ERROR(check_weights(names, listing, id));
   if (listing.files.empty())
     return not_found_error("{}: no file there that belongs to a model", id);
   return listing;
 }
 
-// One of two is enough, and the single file is what open_weights takes.
-void drop_shards_beside_a_single_file(std::vector<HubFile>& files) {
-  const bool has_single = std::any_of(files.begin(), files.end(), [](const HubFile& file) {
-    return file.path == "model.safetensors";
-  });
-  if (!has_single) return;
-  std::erase_if(files, [](const HubFile& file) {
-    return file.path.starts_with("model-") || file.path == "model.safetensors.index.json";
+std::string_view folder_of(std::string_view path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string_view::npos ? std::string_view() : path.substr(0, slash + 1);
+}
+
+// Of the ways in which a folder holds its weights, the first that open_weights takes is enough.
+void drop_weights_that_are_not_taken(std::vector<HubFile>& files) {
+  std::map<std::string, int, std::less<>> taken;  // folder to rank
+  for (const HubFile& file : files) {
+    const std::optional<int> rank = weights_rank(name_of(file.path));
+    if (!rank) continue;
+    const auto [best, added] = taken.emplace(folder_of(file.path), *rank);
+    if (!added) best->second = std::min(best->second, *rank);
+  }
+  std::erase_if(files, [&](const HubFile& file) {
+    const std::optional<int> rank = weights_rank(name_of(file.path));
+    return rank && *rank != taken.find(folder_of(file.path))->second;
   });
 }
 
@@ -205,7 +220,7 @@ bool is_read_file(std::string_view path) {
   if (slash != std::string_view::npos && !is_module_folder(path.substr(0, slash))) return false;
   const std::string_view name = slash == std::string_view::npos ? path : path.substr(slash + 1);
   if (name.find('/') != std::string_view::npos) return false;
-  return is_weights_name(name) ||
+  return weights_rank(name) || is_head_weights_name(path) ||
          std::any_of(kReadEndings.begin(), kReadEndings.end(),
                      [&](std::string_view ending) { return name.ends_with(ending); });
 }
@@ -254,7 +269,7 @@ Result<HubListing> fetch_listing(HttpClient& http, const HubOptions& options,
   if (!listing.ok())
     return listing.status().code() == StatusCode::kDataLoss ? listing.status().with_context(url)
                                                             : listing.status();
-  drop_shards_beside_a_single_file(listing->files);
+  drop_weights_that_are_not_taken(listing->files);
   WDE_RETURN_IF_ERROR(complete_metadata(http, options, id, *listing));
   return listing;
 }

@@ -24,11 +24,12 @@ struct HubFile {
 
 struct HubListing {
   std::string commit;
-  std::vector<HubFile> files;  // those that WDE reads
+  std::vector<HubFile> files;  // those that WDE reads; of several forms of weights the best alone
 };
 
-// Whether WDE reads a file of this name: *.json, *.txt, *.model, model.safetensors and its shards,
-// in the root or in a module's folder ("1_Pooling/"). Exports (onnx/, openvino/), checkpoints and
+// Whether WDE reads a file of this name: *.json, *.txt, *.model, model.safetensors or
+// pytorch_model.bin and their shards, in the root or in a module's folder ("1_Pooling/"); bge-m3's
+// sparse_linear.pt and colbert_linear.pt. Exports (onnx/, openvino/), checkpoints and
 // adapters are left out.
 bool is_read_file(std::string_view path);
 

@@ -66,15 +66,16 @@ struct ReadOptions {
 };
 
 // Errors: kNotFound (no folder, no config.json, no weights), kDataLoss (broken or lying files),
-// kUnsupported (a module type or a weights format that is not supported: pytorch_model.bin comes
-// with how to convert). Every message names the file.
+// kUnsupported (a module type or a weights format that is not supported: that of torch before 1.6
+// comes with how to convert). Every message names the file.
 Result<ModelFolder> read_model_folder(const std::string& path, const ReadOptions& options = {});
 
 // The `transformer_path` of the folder `path`, from its modules.json alone: where the tokenizer's
 // files lie. Errors: kNotFound (no folder), kDataLoss, kUnsupported as above.
 Result<std::string> find_transformer_folder(const std::string& path);
 
-// model.safetensors, or model.safetensors.index.json with its shards.
+// model.safetensors, or model.safetensors.index.json with its shards; else pytorch_model.bin, or
+// pytorch_model.bin.index.json with its shards (checkpoint/torch_file.h).
 // Errors: kNotFound, kDataLoss, kUnsupported as above.
 Result<std::shared_ptr<const WeightSource>> open_weights(const std::string& folder);
 

@@ -192,23 +192,6 @@ Result<Layout> read_layout(std::span<const std::byte> file) {
   return layout;
 }
 
-std::optional<Shape> to_shape(const std::vector<int64_t>& dims) {
-  switch (dims.size()) {
-    case 0:
-      return Shape{};
-    case 1:
-      return Shape{dims[0]};
-    case 2:
-      return Shape{dims[0], dims[1]};
-    case 3:
-      return Shape{dims[0], dims[1], dims[2]};
-    case 4:
-      return Shape{dims[0], dims[1], dims[2], dims[3]};
-    default:
-      return std::nullopt;
-  }
-}
-
 class SafetensorsSource final : public WeightSource {
  public:
   SafetensorsSource(std::optional<MappedFile> file, Layout layout, std::string label)
@@ -230,7 +213,7 @@ class SafetensorsSource final : public WeightSource {
       return unsupported_error("{}: tensor \"{}\" has dtype {}, which is not supported", label_,
                                name, entry.dtype_name);
     }
-    const std::optional<Shape> shape = to_shape(entry.dims);
+    const std::optional<Shape> shape = Shape::from_dims(entry.dims);
     if (!shape) {
       return unsupported_error("{}: tensor \"{}\" has {} dimensions; up to {} are supported",
                                label_, name, entry.dims.size(), Shape::kMaxRank);

@@ -9,6 +9,7 @@
 #include "checkpoint/nearest_name.h"
 #include "checkpoint/relative_path.h"
 #include "checkpoint/safetensors.h"
+#include "checkpoint/torch_file.h"
 
 namespace wde::checkpoint {
 namespace {
@@ -17,6 +18,21 @@ constexpr size_t kMaxIndexBytes = size_t{100} << 20;
 constexpr size_t kMaxShards = 10000;
 
 using ShardPointer = std::shared_ptr<const WeightSource>;
+using OpenFile = Result<ShardPointer> (*)(const std::string& path);
+
+// What open_weights looks for, in this order.
+struct WeightsName {
+  std::string_view name;
+  bool index = false;  // JSON that names shards
+  OpenFile open;       // the file, or each shard
+};
+
+constexpr WeightsName kWeightsNames[] = {
+    {"model.safetensors", false, &open_safetensors},
+    {"model.safetensors.index.json", true, &open_safetensors},
+    {"pytorch_model.bin", false, &open_torch_file},
+    {"pytorch_model.bin.index.json", true, &open_torch_file},
+};
 
 class ShardedSource final : public WeightSource {
  public:
@@ -67,7 +83,7 @@ Result<std::map<std::string, std::string>> read_weight_map(const std::string& in
 
 Result<std::map<std::string, ShardPointer>> open_shards(
     const std::string& folder, const std::string& index_path,
-    const std::map<std::string, std::string>& files) {
+    const std::map<std::string, std::string>& files, OpenFile open) {
   std::map<std::string, ShardPointer> opened;
   for (const auto& [tensor, file] : files) {
     if (opened.count(file) != 0) continue;
@@ -77,14 +93,15 @@ Result<std::map<std::string, ShardPointer>> open_shards(
     if (!file_exists(path)) {
       return not_found_error("{}: the shard {} that it names is missing", index_path, file);
     }
-    WDE_ASSIGN_OR_RETURN(opened[file], open_safetensors(path));
+    WDE_ASSIGN_OR_RETURN(opened[file], open(path));
   }
   return opened;
 }
 
-Result<ShardPointer> open_sharded(const std::string& folder, const std::string& index_path) {
+Result<ShardPointer> open_sharded(const std::string& folder, const std::string& index_path,
+                                  OpenFile open) {
   WDE_ASSIGN_OR_RETURN(const auto files, read_weight_map(index_path));
-  WDE_ASSIGN_OR_RETURN(const auto opened, open_shards(folder, index_path, files));
+  WDE_ASSIGN_OR_RETURN(const auto opened, open_shards(folder, index_path, files, open));
   std::map<std::string, ShardPointer, std::less<>> shards;
   for (const auto& [tensor, file] : files) {
     const ShardPointer& shard = opened.at(file);
@@ -100,19 +117,19 @@ Result<ShardPointer> open_sharded(const std::string& folder, const std::string& 
 }  // namespace
 
 Result<std::shared_ptr<const WeightSource>> open_weights(const std::string& folder) {
-  const std::string single = folder + "/model.safetensors";
-  if (file_exists(single)) return open_safetensors(single);
-  const std::string index = folder + "/model.safetensors.index.json";
-  if (file_exists(index)) return open_sharded(folder, index);
-  if (file_exists(folder + "/pytorch_model.bin") ||
-      file_exists(folder + "/pytorch_model.bin.index.json")) {
-    return unsupported_error(
-        "{}: its weights are in pytorch_model.bin, which can run code when read and is not "
-        "supported. {}",
-        folder, conversion_hint(folder));
+  for (const WeightsName& known : kWeightsNames) {
+    const std::string path = folder + "/" + std::string(known.name);
+    if (!file_exists(path)) continue;
+    Result<ShardPointer> weights =
+        known.index ? open_sharded(folder, path, known.open) : known.open(path);
+    const Status status = weights.status();
+    // What torch_file does not read, torch itself may.
+    if (known.open != &open_torch_file || status.code() != StatusCode::kUnsupported) return weights;
+    return unsupported_error("{}. {}", status.message(), conversion_hint(folder));
   }
   return not_found_error(
-      "{}: no weights (neither model.safetensors nor model.safetensors.index.json)", folder);
+      "{}: no weights (none of model.safetensors, pytorch_model.bin, or an index of their shards)",
+      folder);
 }
 
 }  // namespace wde::checkpoint

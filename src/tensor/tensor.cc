@@ -11,6 +11,15 @@ Shape::Shape(std::initializer_list<int64_t> dims) : rank_(static_cast<int>(dims.
   std::copy(dims.begin(), dims.end(), dims_.begin());
 }
 
+std::optional<Shape> Shape::from_dims(std::span<const int64_t> dims) {
+  if (dims.size() > static_cast<size_t>(kMaxRank)) return std::nullopt;
+  Shape shape;
+  shape.rank_ = static_cast<int>(dims.size());
+  WDE_CHECK(std::all_of(dims.begin(), dims.end(), [](int64_t dim) { return dim >= 0; }));
+  std::copy(dims.begin(), dims.end(), shape.dims_.begin());
+  return shape;
+}
+
 int64_t Shape::elements() const {
   int64_t product = 1;
   bool overflow = false;

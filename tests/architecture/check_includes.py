@@ -29,6 +29,7 @@ CONFINED = (
     (r"(immintrin|x86intrin|arm_neon)\.h", r"(ops|attention)/cpu/.*"),
     (r"curl/", r"checkpoint/.*"),
     (r"openssl/", r"(checkpoint|entrypoints/http)/.*|tokenizer/base64\.cc"),
+    (r"zip\.h", r"checkpoint/zip_archive\.cc"),
     (r"utf8proc", r"tokenizer/.*"),
     (r"fmt/", r".*"),
 )

@@ -232,17 +232,23 @@ TEST_F(HubTest, RefusesBrokenListings) {
   expect_failure(StatusCode::kNotFound, "no file there");
 }
 
-TEST_F(HubTest, SaysHowToConvertAModelWithoutSafetensors) {
-  for (const std::string folder : {"", "0_Transformer/"}) {
-    hub_.break_listing(200, "",
-                       R"({"sha":")" + std::string(40, 'c') + R"(","siblings":[
-        {"rfilename":")" + folder +
-                           R"(config.json","blobId":")" + std::string(40, 'a') + R"(","size":2},
-        {"rfilename":")" + folder +
-                           R"(pytorch_model.bin","blobId":")" + std::string(40, 'b') +
-                           R"(","size":2}]})");
-    expect_failure(StatusCode::kUnsupported, "save_pretrained");
-  }
+TEST_F(HubTest, OfSeveralFormsOfWeightsTakesTheBest) {
+  hub_.add_file("pytorch_model.bin", "not taken");
+  hub_.add_file("model-00001-of-00001.safetensors", "not taken");
+  hub_.add_file("model.safetensors.index.json", "{}");
+  hub_.add_file("2_Dense/pytorch_model.bin", "taken");
+  hub_.add_file("3_Dense/pytorch_model.bin.index.json", "{}");
+  hub_.add_file("3_Dense/pytorch_model-00001-of-00001.bin", "taken");
+  expect_complete();
+  const auto has = [&](const std::string& file) {
+    return std::filesystem::exists(model_path("snapshots/" + hub_.commit() + "/" + file));
+  };
+  EXPECT_FALSE(has("pytorch_model.bin"));
+  EXPECT_FALSE(has("model-00001-of-00001.safetensors"));
+  EXPECT_FALSE(has("model.safetensors.index.json"));
+  EXPECT_TRUE(has("2_Dense/pytorch_model.bin"));
+  EXPECT_TRUE(has("3_Dense/pytorch_model.bin.index.json"));
+  EXPECT_TRUE(has("3_Dense/pytorch_model-00001-of-00001.bin"));
 }
 
 TEST_F(HubTest, RefusesWhatTheDiskCanNotHold) {

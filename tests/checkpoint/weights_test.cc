@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "checkpoint/model_folder.h"
+#include "support/paths.h"
 #include "temp_folder.h"
 
 namespace wde::checkpoint {
@@ -77,9 +78,25 @@ TEST(Weights, RefusesLyingIndexes) {
   EXPECT_THAT(elsewhere.message(), HasSubstr("\"c\" is not in model-00001-of-00002.safetensors"));
 }
 
-TEST(Weights, SaysHowToConvertPickledWeights) {
+TEST(Weights, OpensShardsOfTorchAsOneSource) {
+  const auto weights = open_weights(test::fixture("torch/sharded"));
+  ASSERT_TRUE(weights.ok()) << weights.status().message();
+  EXPECT_THAT((*weights)->names(), testing::ElementsAre("a", "b", "c"));
+  EXPECT_TRUE((*weights)->tensor("c", Shape{2, 2}).ok());
+}
+
+TEST(Weights, TakesSafetensorsBeforeTorch) {
   const TempFolder folder;
-  folder.write("pytorch_model.bin", "PK");
+  folder.write("pytorch_model.bin", test::read_all(test::fixture("torch/linear.pt")));
+  ASSERT_TRUE(open_weights(folder.path()).ok());
+  EXPECT_TRUE((*open_weights(folder.path()))->has("weight"));
+  folder.write("model.safetensors", f32_safetensors({{"a", {5}}}));
+  EXPECT_THAT((*open_weights(folder.path()))->names(), testing::ElementsAre("a"));
+}
+
+TEST(Weights, SaysHowToConvertWhatTorchAloneReads) {
+  const TempFolder folder;
+  folder.write("pytorch_model.bin", test::read_all(test::fixture("torch/legacy.pt")));
   const Status status = open_weights(folder.path()).status();
   EXPECT_EQ(status.code(), StatusCode::kUnsupported);
   EXPECT_THAT(status.message(), HasSubstr("python3 -c"));

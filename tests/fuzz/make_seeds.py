@@ -79,7 +79,13 @@ def body_seeds():
     yield "deep", b"[" * 80
 
 
+def torch_file_seeds():
+    for path in sorted((DATA / "torch").glob("*.pt")):
+        yield path.stem, path.read_bytes()
+
+
 SEEDS = {
+    "torch_file_fuzz": torch_file_seeds,
     "safetensors_fuzz": safetensors_seeds,
     "json_body_fuzz": body_seeds,
     "tokenizer_json_fuzz": tokenizer_json_seeds,
