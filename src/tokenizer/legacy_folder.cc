@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/utf8.h"
+#include "tokenizer/special_tokens.h"
 
 namespace wde::tokenizer {
 namespace {
@@ -53,13 +54,6 @@ Result<const Family*> find_family(const object& config) {
       name);
 }
 
-Result<object> read_object(const std::string& path) {
-  if (!file_exists(path)) return object();
-  WDE_ASSIGN_OR_RETURN(value parsed, json::parse_file(path));
-  if (!parsed.is_object()) return data_loss_error("{}: expected a JSON object", path);
-  return std::move(parsed.as_object());
-}
-
 // One token a line, its number the id; of equal lines the last counts. Lines end as Python reads
 // them.
 Result<object> read_vocabulary(const std::string& path) {
@@ -74,76 +68,6 @@ Result<object> read_vocabulary(const std::string& path) {
   }
   return ids;
 }
-
-// A special token is a string or an AddedToken's object.
-Result<object> added_token(const value& from) {
-  object token;
-  if (const object* fields = from.if_object())
-    token = *fields;
-  else if (from.is_string())
-    token["content"] = from;
-  else
-    return data_loss_error("a special token must be a string or an object");
-  WDE_ASSIGN_OR_RETURN(const std::string content, json::get_string(token, "content", ""));
-  if (content.empty()) return data_loss_error("a special token has no content");
-  token["special"] = true;
-  if (!token.contains("normalized")) token["normalized"] = false;
-  return token;
-}
-
-const value* find_set(const object& from, std::string_view key) {
-  const value* found = from.if_contains(key);
-  return found == nullptr || found->is_null() ? nullptr : found;
-}
-
-// Collects the added tokens and remembers which token plays which role.
-class SpecialTokens {
- public:
-  SpecialTokens(const object& config, const object& map, object& vocabulary)
-      : config_(config), map_(map), vocabulary_(vocabulary) {}
-
-  Status add_decoder() {
-    WDE_ASSIGN_OR_RETURN(const object* decoder, json::get_object(config_, "added_tokens_decoder"));
-    for (size_t i = 0; decoder != nullptr && i < decoder->size(); ++i) {
-      const auto& [id, token] = *(decoder->begin() + i);
-      if (!token.is_object())
-        return data_loss_error("added_tokens_decoder[{}] must be an object", std::string_view(id));
-      WDE_RETURN_IF_ERROR(add(token.as_object()));
-    }
-    return {};
-  }
-
-  Status add_role(std::string_view role, std::string_view fallback, bool takes_space) {
-    const value* found = find_set(config_, role);
-    if (found == nullptr) found = find_set(map_, role);
-    const value by_default(fallback);
-    WDE_ASSIGN_OR_RETURN(object token, added_token(found == nullptr ? by_default : *found));
-    if (takes_space && (found == nullptr || found->is_string())) token["lstrip"] = true;
-    roles_[role] = token["content"];
-    return add(std::move(token));
-  }
-
-  std::string role(std::string_view name) const { return std::string(roles_.at(name).as_string()); }
-  array take() { return std::move(tokens_); }
-
- private:
-  Status add(object token) {
-    WDE_ASSIGN_OR_RETURN(const std::string content, json::get_string(token, "content", ""));
-    if (!seen_.emplace(content, true).second) return {};
-    const value* id = vocabulary_.if_contains(content);
-    token["id"] = id != nullptr ? *id : value(static_cast<int64_t>(vocabulary_.size()) + beyond_++);
-    tokens_.push_back(std::move(token));
-    return {};
-  }
-
-  const object& config_;
-  const object& map_;
-  const object& vocabulary_;
-  array tokens_;
-  object roles_;
-  object seen_;
-  int64_t beyond_ = 0;
-};
 
 Result<object> make_normalizer_spec(const object& config) {
   object spec;
@@ -189,28 +113,35 @@ object make_post_processor_spec(std::string_view type, const std::pair<std::stri
 }  // namespace
 
 Result<object> spec_from_vocab_txt(const std::string& folder) {
-  WDE_ASSIGN_OR_RETURN(const object config, read_object(folder + "/tokenizer_config.json"));
-  WDE_ASSIGN_OR_RETURN(const object map, read_object(folder + "/special_tokens_map.json"));
   WDE_ASSIGN_OR_RETURN(object vocabulary, read_vocabulary(folder + "/vocab.txt"));
-  WDE_ASSIGN_OR_RETURN(const Family* family, find_family(config));
-  SpecialTokens special(config, map, vocabulary);
+  const auto id_of = [&vocabulary](std::string_view token) -> std::optional<int64_t> {
+    const value* id = vocabulary.if_contains(token);
+    return id == nullptr ? std::nullopt : std::optional(id->as_int64());
+  };
+  WDE_ASSIGN_OR_RETURN(
+      SpecialTokens special,
+      SpecialTokens::read(folder, {id_of, static_cast<int64_t>(vocabulary.size())}));
+  WDE_ASSIGN_OR_RETURN(const Family* family, find_family(special.config()));
   WDE_RETURN_IF_ERROR(special.add_decoder());
   for (const auto& [role, fallback] : family->special_tokens) {
+    using Spaces = SpecialTokens::Spaces;
+    const bool takes_space = family->mask_takes_space && role == "mask_token";
     if (role.empty()) continue;
     WDE_RETURN_IF_ERROR(
-        special.add_role(role, fallback, family->mask_takes_space && role == "mask_token"));
+        special.add_role(role, fallback, takes_space ? Spaces::kTakenFromLeft : Spaces::kStay));
   }
+  WDE_RETURN_IF_ERROR(special.add_others());
   const auto token_and_id = [&](std::string_view role) {
     const std::string token = special.role(role);
-    const value* id = vocabulary.if_contains(token);
-    return std::pair(token, id == nullptr ? value(nullptr) : *id);
+    const std::optional<int64_t> id = id_of(token);
+    return std::pair(token, id ? value(*id) : value(nullptr));
   };
   const auto cls = token_and_id("cls_token"), sep = token_and_id("sep_token");
   if (cls.second.is_null() || sep.second.is_null()) {
     return data_loss_error("{}/vocab.txt lacks \"{}\" or \"{}\"", folder, cls.first, sep.first);
   }
   object spec;
-  WDE_ASSIGN_OR_RETURN(spec["normalizer"], make_normalizer_spec(config));
+  WDE_ASSIGN_OR_RETURN(spec["normalizer"], make_normalizer_spec(special.config()));
   spec["pre_tokenizer"] = {{"type", "BertPreTokenizer"}};
   spec["post_processor"] = make_post_processor_spec(family->post_processor, cls, sep);
   spec["decoder"] = {{"type", "WordPiece"}, {"prefix", "##"}, {"cleanup", true}};
