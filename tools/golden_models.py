@@ -83,7 +83,7 @@ def ranked(counter, count):
     return [piece for piece, _ in sorted(counter.items(), key=lambda item: (-item[1], item[0]))[:count]]
 
 
-def make_vocabulary(words):
+def make_vocabulary(words, special_tokens):
     """WordPiece entries from the corpus's words: characters, frequent words, frequent endings. Not a trained
     vocabulary (the library's trainer breaks ties differently on every run), but it splits like one."""
     characters, whole, endings = collections.Counter(), collections.Counter(), collections.Counter()
@@ -93,26 +93,36 @@ def make_vocabulary(words):
             whole[word] += 1
         endings.update("##" + word[-length:] for length in (2, 3, 4) if len(word) > length)
     letters = ranked(characters, 85)
-    pieces = SPECIAL_TOKENS + letters + ["##" + letter for letter in letters]
+    pieces = special_tokens + letters + ["##" + letter for letter in letters]
     pieces += ranked(whole, 70) + ranked(endings, 56)
     return {piece: index for index, piece in enumerate(pieces)}
 
 
-def make_tokenizer(cased):
+def make_template(template, types):
+    """`template` is what stands around a text, "[CLS] $ [SEP]". The second text of a pair is followed by what
+    follows the first; both have the token type 0 where the model is given none."""
+    before, after = template.split("$")
+    first = f"{before}$A:0{after}".replace("]", "]:0")
+    second = f"$B:0{after}".replace("]", "]:0")
+    return first, f"{first} {second.replace(':0', ':1') if types else second}"
+
+
+def make_tokenizer(cased, special_tokens, template, types):
     normalizer = tokenizers.normalizers.BertNormalizer(lowercase=not cased)
     pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
     words = [word for line in golden_texts.corpus()
              for word, _ in pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(line))]
-    vocabulary = make_vocabulary(words)
+    vocabulary = make_vocabulary(words, special_tokens)
     tokenizer = tokenizers.Tokenizer(
         tokenizers.models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=100))
     tokenizer.normalizer = normalizer
     tokenizer.pre_tokenizer = pre_tokenizer
     tokenizer.decoder = tokenizers.decoders.WordPiece()
-    tokenizer.add_special_tokens(SPECIAL_TOKENS)
+    tokenizer.add_special_tokens(special_tokens)
     cls, sep = ("[CLS]", vocabulary["[CLS]"]), ("[SEP]", vocabulary["[SEP]"])
+    single, pair = make_template(template, types)
     tokenizer.post_processor = tokenizers.processors.TemplateProcessing(
-        single="[CLS]:0 $A:0 [SEP]:0", pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1", special_tokens=[cls, sep])
+        single=single, pair=pair, special_tokens=[cls, sep])
     return tokenizer
 
 
@@ -123,7 +133,7 @@ def write_json(path, value):
 
 def write_tokenizer(spec, folder):
     cased = spec.tokenizer == "vocab"
-    tokenizer = make_tokenizer(cased)
+    tokenizer = make_tokenizer(cased, SPECIAL_TOKENS, "[CLS] $ [SEP]", types=True)
     write_json(folder / "tokenizer_config.json", {
         "tokenizer_class": "BertTokenizer", "do_lower_case": not cased, "strip_accents": None,
         "tokenize_chinese_chars": True, "model_max_length": spec.positions, "unk_token": "[UNK]",

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Makes tests/data/models (tiny random BERT models) and tests/data/goldens (what sentence-transformers and
+"""Makes tests/data/models (tiny random models) and tests/data/goldens (what sentence-transformers and
 transformers answer with them, in fp32, one text at a time). tests/data/README.md describes the files.
 
     tools/venv.sh goldens
     build/venv/bin/python tools/make_goldens.py                  # tiny models and their goldens
+    build/venv/bin/python tools/make_goldens.py roberta albert   # only these
     build/venv/bin/python tools/make_goldens.py --minilm FOLDER --data FOLDER   # the real model's
 
 The weights come from numpy's seeded generator, so a second run writes the same models. Nothing here is
@@ -26,12 +27,15 @@ import tokenizers
 import torch
 import transformers
 
+import golden_encoders
 import golden_minilm
 import golden_models
 import golden_texts
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DATA = ROOT / "tests" / "data"
+# Each has SPECS, write_model, check_loaded, texts_for, pairs_for and options_for.
+KINDS = (golden_models, golden_encoders)
 
 
 def versions():
@@ -52,7 +56,7 @@ class Oracle:
     def __init__(self, folder):
         self.st = sentence_transformers.SentenceTransformer(
             str(folder), device="cpu", model_kwargs={"dtype": torch.float32})
-        self.bert = self.st[0].auto_model
+        self.model = self.st[0].auto_model
         self.tokenizer = self.st.tokenizer
         file = next(pathlib.Path(folder).rglob("tokenizer.json"), None)
         self.rust = tokenizers.Tokenizer.from_file(str(file)) if file is not None else None
@@ -82,11 +86,13 @@ class Oracle:
     def answer(self, text, pair, options):
         """ids, type_ids, hidden [T, C], embedding [D]; the embedding by the model's own modules."""
         features = self.features(text, pair, options)
+        inputs = {name: value for name, value in features.items() if name != "prompt_length"}
+        ids = features["input_ids"][0].tolist()
+        types = features.get("token_type_ids")  # not where the model has none
         answer = {
-            "ids": features["input_ids"][0].tolist(),
-            "type_ids": features["token_type_ids"][0].tolist(),
-            "hidden": self.bert(input_ids=features["input_ids"], attention_mask=features["attention_mask"],
-                                token_type_ids=features["token_type_ids"]).last_hidden_state[0].numpy(),
+            "ids": ids,
+            "type_ids": [0] * len(ids) if types is None else types[0].tolist(),
+            "hidden": self.model(**inputs).last_hidden_state[0].numpy(),
         }
         embedding = self.st(features)["sentence_embedding"][0]
         if "dimensions" in options:
@@ -146,15 +152,15 @@ def write_golden(path, document):
     path.write_text("\n".join(lines) + "\n]}\n", encoding="utf-8")
 
 
-def tiny_golden(spec, folder):
+def tiny_golden(kind, spec, folder):
     oracle = Oracle(folder)
-    golden_models.check_loaded(spec, oracle.bert)
+    kind.check_loaded(spec, oracle.model)
     cases = []
-    for index, text in enumerate(golden_models.texts_for(spec)):
+    for index, text in enumerate(kind.texts_for(spec)):
         cases.append(golden_case(oracle, text, with_hidden=index < 3))
-    for first, second in golden_models.pairs_for(spec):
+    for first, second in kind.pairs_for(spec):
         cases.append(golden_case(oracle, first, pair=second, with_hidden=first == "a"))
-    for text, options in golden_models.options_for(spec):
+    for text, options in kind.options_for(spec):
         cases.append(golden_case(oracle, text, options=options))
     return {
         "made_by": versions(),
@@ -166,15 +172,21 @@ def tiny_golden(spec, folder):
     }
 
 
-def make_tiny():
-    shutil.rmtree(DATA / "models", ignore_errors=True)
+def make_tiny(names):
+    """Of these names, or of every model."""
     (DATA / "goldens").mkdir(parents=True, exist_ok=True)
-    for spec in golden_models.SPECS:
-        folder = DATA / "models" / spec.name
-        golden_models.write_model(spec, folder)
-        document = tiny_golden(spec, folder)
-        write_golden(DATA / "goldens" / f"{spec.name}.json", document)
-        print(f"{spec.name}: {len(document['cases'])} cases", file=sys.stderr)
+    if not names:
+        shutil.rmtree(DATA / "models", ignore_errors=True)
+    for kind in KINDS:
+        for spec in kind.SPECS:
+            if names and spec.name not in names:
+                continue
+            folder = DATA / "models" / spec.name
+            shutil.rmtree(folder, ignore_errors=True)
+            kind.write_model(spec, folder)
+            document = tiny_golden(kind, spec, folder)
+            write_golden(DATA / "goldens" / f"{spec.name}.json", document)
+            print(f"{spec.name}: {len(document['cases'])} cases", file=sys.stderr)
 
 
 def make_minilm(model, data):
@@ -195,6 +207,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--minilm", metavar="FOLDER", help="make only the real model's goldens")
     parser.add_argument("--data", metavar="FOLDER", help="the real texts (with --minilm)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="make only these tiny models")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
@@ -203,7 +216,7 @@ def main():
             parser.error("--minilm needs --data")
         make_minilm(arguments.minilm, arguments.data)
     else:
-        make_tiny()
+        make_tiny(arguments.names)
 
 
 if __name__ == "__main__":

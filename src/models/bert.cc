@@ -1,67 +1,91 @@
 #include "models/bert.h"
 
+#include <algorithm>
 #include <cmath>
+#include <string>
 
 #include "base/status.h"
-#include "models/weights.h"
+#include "models/config_fields.h"
 
 namespace wde::models {
 namespace {
 
-// A size from config.json: there, positive, and small enough that products of two fit an int64 with
-// room.
-Result<int64_t> get_size(const json::object& config, std::string_view key) {
-  if (!config.contains(key)) return data_loss_error("\"{}\" is missing", key);
-  WDE_ASSIGN_OR_RETURN(const int64_t size, json::get_int(config, key, 0));
-  if (size < 1 || size > (int64_t{1} << 28))
-    return data_loss_error("\"{}\" must be a positive integer at most 2^28, not {}", key, size);
-  return size;
-}
+// The weights of one block, by a relative's names.
+class BlockLoader {
+ public:
+  BlockLoader(const BertConfig& config, const Weights& weights, std::string prefix,
+              layers::LoadContext& context)
+      : config_(config), weights_(weights), prefix_(std::move(prefix)), context_(context) {}
 
-Result<layers::EncoderBlock> load_block(const BertConfig& config, const Weights& weights,
-                                        const std::string& name, layers::LoadContext& context) {
-  const int64_t C = config.hidden_size, F = config.intermediate_size;
-  WDE_ASSIGN_OR_RETURN(const auto query, weights.linear(name + "attention.self.query", C, C));
-  WDE_ASSIGN_OR_RETURN(const auto key, weights.linear(name + "attention.self.key", C, C));
-  WDE_ASSIGN_OR_RETURN(const auto value, weights.linear(name + "attention.self.value", C, C));
-  WDE_ASSIGN_OR_RETURN(const auto output, weights.linear(name + "attention.output.dense", C, C));
-  WDE_ASSIGN_OR_RETURN(const auto attention_norm,
-                       weights.layer_norm(name + "attention.output.LayerNorm", C));
-  WDE_ASSIGN_OR_RETURN(const auto up, weights.linear(name + "intermediate.dense", F, C));
-  WDE_ASSIGN_OR_RETURN(const auto down, weights.linear(name + "output.dense", C, F));
-  WDE_ASSIGN_OR_RETURN(const auto output_norm, weights.layer_norm(name + "output.LayerNorm", C));
+  Result<layers::EncoderBlock> load() const {
+    const BertNames& names = config_.names;
+    layers::EncoderBlock block;
+    WDE_ASSIGN_OR_RETURN(block.attention, attention());
+    WDE_ASSIGN_OR_RETURN(block.attention_norm, norm(names.attention_norm));
+    WDE_ASSIGN_OR_RETURN(block.feed_forward, feed_forward());
+    WDE_ASSIGN_OR_RETURN(block.output_norm, norm(names.output_norm));
+    return block;
+  }
 
-  const int64_t head_size = C / config.heads;
-  const attention::AttentionProblem problem{
-      .dtype = context.dtype,
-      .heads = static_cast<int>(config.heads),
-      .kv_heads = static_cast<int>(config.heads),
-      .head_size = static_cast<int>(head_size),
-      .mask = attention::MaskKind::kBidirectional,
-      .scale = 1.0f / std::sqrt(static_cast<float>(head_size))};
-  const layers::SelfAttentionWeights attention_weights{.query_weight = query.weight,
-                                                       .query_bias = query.bias,
-                                                       .key_weight = key.weight,
-                                                       .key_bias = key.bias,
-                                                       .value_weight = value.weight,
-                                                       .value_bias = value.bias,
-                                                       .output_weight = output.weight,
-                                                       .output_bias = output.bias};
-  const float epsilon = config.layer_norm_epsilon;
-  layers::EncoderBlock block;
-  WDE_ASSIGN_OR_RETURN(block.attention,
-                       layers::SelfAttention::load(context, attention_weights, problem));
-  WDE_ASSIGN_OR_RETURN(block.attention_norm, layers::LayerNorm::load(context, attention_norm.weight,
-                                                                     attention_norm.bias, epsilon));
-  WDE_ASSIGN_OR_RETURN(block.feed_forward, layers::Mlp::load(context,
-                                                             {.up_weight = up.weight,
-                                                              .up_bias = up.bias,
-                                                              .down_weight = down.weight,
-                                                              .down_bias = down.bias},
-                                                             config.activation));
-  WDE_ASSIGN_OR_RETURN(block.output_norm, layers::LayerNorm::load(context, output_norm.weight,
-                                                                  output_norm.bias, epsilon));
-  return block;
+ private:
+  std::string name(std::string_view module) const { return prefix_ + std::string(module); }
+
+  Result<std::unique_ptr<layers::FeedForward>> feed_forward() const {
+    const BertNames& names = config_.names;
+    const int64_t C = config_.hidden_size, F = config_.intermediate_size;
+    WDE_ASSIGN_OR_RETURN(const auto up, weights_.linear(name(names.up), F, C));
+    WDE_ASSIGN_OR_RETURN(const auto down, weights_.linear(name(names.down), C, F));
+    return layers::Mlp::load(context_,
+                             {.up_weight = up.weight,
+                              .up_bias = up.bias,
+                              .down_weight = down.weight,
+                              .down_bias = down.bias},
+                             config_.activation);
+  }
+
+  Result<layers::LayerNorm> norm(std::string_view module) const {
+    WDE_ASSIGN_OR_RETURN(const auto found, weights_.layer_norm(name(module), config_.hidden_size));
+    return layers::LayerNorm::load(context_, found.weight, found.bias, config_.layer_norm_epsilon);
+  }
+
+  Result<layers::SelfAttention> attention() const {
+    const BertNames& names = config_.names;
+    const int64_t C = config_.hidden_size;
+    WDE_ASSIGN_OR_RETURN(const auto query, weights_.linear(name(names.query), C, C));
+    WDE_ASSIGN_OR_RETURN(const auto key, weights_.linear(name(names.key), C, C));
+    WDE_ASSIGN_OR_RETURN(const auto value, weights_.linear(name(names.value), C, C));
+    WDE_ASSIGN_OR_RETURN(const auto output, weights_.linear(name(names.attention_output), C, C));
+    const layers::SelfAttentionWeights weights{.query_weight = query.weight,
+                                               .query_bias = query.bias,
+                                               .key_weight = key.weight,
+                                               .key_bias = key.bias,
+                                               .value_weight = value.weight,
+                                               .value_bias = value.bias,
+                                               .output_weight = output.weight,
+                                               .output_bias = output.bias};
+    const int64_t head_size = C / config_.heads;
+    const attention::AttentionProblem problem{
+        .dtype = context_.dtype,
+        .heads = static_cast<int>(config_.heads),
+        .kv_heads = static_cast<int>(config_.heads),
+        .head_size = static_cast<int>(head_size),
+        .mask = attention::MaskKind::kBidirectional,
+        .scale = 1.0f / std::sqrt(static_cast<float>(head_size))};
+    return layers::SelfAttention::load(context_, weights, problem);
+  }
+
+  const BertConfig& config_;
+  const Weights& weights_;
+  const std::string prefix_;
+  layers::LoadContext& context_;
+};
+
+std::string block_name(const BertConfig& config, int64_t block) {
+  const BertNames& names = config.names;
+  std::string name = fmt::format("{}{}.", names.layer, block / config.inner_layers);
+  if (!names.inner_layer.empty())
+    name += fmt::format("{}{}.", names.inner_layer, block % config.inner_layers);
+  return name;
 }
 
 }  // namespace
@@ -74,91 +98,109 @@ Result<BertConfig> BertConfig::from_json(const json::object& config) {
   WDE_ASSIGN_OR_RETURN(bert.heads, get_size(config, "num_attention_heads"));
   WDE_ASSIGN_OR_RETURN(bert.vocab_size, get_size(config, "vocab_size"));
   WDE_ASSIGN_OR_RETURN(bert.max_positions, get_size(config, "max_position_embeddings"));
-  WDE_ASSIGN_OR_RETURN(bert.type_vocab_size, json::get_int(config, "type_vocab_size", 2));
-  WDE_ASSIGN_OR_RETURN(const double epsilon, json::get_double(config, "layer_norm_eps", 1e-12));
-  if (!(epsilon > 0 && epsilon < 1)) {
-    return data_loss_error("\"layer_norm_eps\" must be above 0 and below 1, not {}", epsilon);
-  }
-  bert.layer_norm_epsilon = static_cast<float>(epsilon);
-  WDE_ASSIGN_OR_RETURN(const std::string activation,
-                       json::get_string(config, "hidden_act", "gelu"));
-  WDE_ASSIGN_OR_RETURN(bert.activation, ops::parse_activation(activation));
-  if (bert.hidden_size % bert.heads != 0) {
-    return data_loss_error("hidden_size {} is not a multiple of num_attention_heads {}",
-                           bert.hidden_size, bert.heads);
-  }
-  if (bert.type_vocab_size < 1 || bert.type_vocab_size > 1024) {
-    return data_loss_error("type_vocab_size is {}", bert.type_vocab_size);
-  }
-  WDE_ASSIGN_OR_RETURN(const std::string positions,
-                       json::get_string(config, "position_embedding_type", "absolute"));
-  if (positions != "absolute") {
-    return unsupported_error("position_embedding_type \"{}\" is not supported; \"absolute\" is",
-                             positions);
-  }
-  WDE_ASSIGN_OR_RETURN(const bool decoder, json::get_bool(config, "is_decoder", false));
-  if (decoder)
-    return unsupported_error("is_decoder is set; BertModel is loaded as an encoder only");
+  WDE_ASSIGN_OR_RETURN(bert.type_vocab_size,
+                       get_int_in(config, "type_vocab_size", 2, {.least = 1, .most = 1024}));
+  WDE_ASSIGN_OR_RETURN(bert.layer_norm_epsilon, get_epsilon(config, "layer_norm_eps", 1e-12));
+  WDE_ASSIGN_OR_RETURN(bert.activation, get_activation(config, "hidden_act", "gelu"));
+  WDE_RETURN_IF_ERROR(
+      divide_heads({"hidden_size", bert.hidden_size}, {"num_attention_heads", bert.heads})
+          .status());
+  WDE_RETURN_IF_ERROR(expect_string(config, "position_embedding_type", "absolute"));
+  WDE_RETURN_IF_ERROR(expect_encoder(config));
+  bert.embedding_size = bert.hidden_size;
   return bert;
 }
 
-Result<ModelTraits> BertModel::traits(const json::object& json) {
-  WDE_ASSIGN_OR_RETURN(const BertConfig config, BertConfig::from_json(json));
-  return ModelTraits{.hidden_size = static_cast<int>(config.hidden_size),
-                     .vocab_size = static_cast<int>(config.vocab_size),
-                     .type_vocab_size = static_cast<int>(config.type_vocab_size),
-                     .position_offset = 0,
-                     .max_length = static_cast<int>(config.max_positions)};
+ModelTraits BertEncoder::traits(const BertConfig& config) {
+  return {.hidden_size = static_cast<int>(config.hidden_size),
+          .vocab_size = static_cast<int>(config.vocab_size),
+          .type_vocab_size = static_cast<int>(config.type_vocab_size),
+          .position_offset = static_cast<int>(config.position_offset),
+          .padding_id = static_cast<int>(config.padding_id),
+          .max_length = static_cast<int>(config.max_positions - config.position_offset)};
 }
 
-Result<std::unique_ptr<Model>> BertModel::load(const json::object& json,
-                                               const checkpoint::WeightSource& source,
-                                               layers::LoadContext& context) {
-  WDE_ASSIGN_OR_RETURN(const BertConfig config, BertConfig::from_json(json));
-  const Weights weights(source, "bert.", "embeddings.word_embeddings.weight");
-  const int64_t C = config.hidden_size;
-  auto model = std::make_unique<BertModel>();
-  model->dtype_ = context.dtype;
-  model->hidden_size_ = C;
-
+Status BertEncoder::load_embeddings(const BertConfig& config, const Weights& weights,
+                                    layers::LoadContext& context) {
+  const int64_t E = config.embedding_size;
   WDE_ASSIGN_OR_RETURN(const auto words,
-                       weights.tensor("embeddings.word_embeddings.weight", {config.vocab_size, C}));
+                       weights.tensor("embeddings.word_embeddings.weight", {config.vocab_size, E}));
   WDE_ASSIGN_OR_RETURN(const auto positions, weights.tensor("embeddings.position_embeddings.weight",
-                                                            {config.max_positions, C}));
-  WDE_ASSIGN_OR_RETURN(const auto types, weights.tensor("embeddings.token_type_embeddings.weight",
-                                                        {config.type_vocab_size, C}));
-  WDE_ASSIGN_OR_RETURN(const auto norm, weights.layer_norm("embeddings.LayerNorm", C));
-  WDE_ASSIGN_OR_RETURN(model->word_embeddings_, layers::load_table(context, words));
-  WDE_ASSIGN_OR_RETURN(model->position_embeddings_, layers::load_table(context, positions));
-  WDE_ASSIGN_OR_RETURN(model->type_embeddings_, layers::load_table(context, types));
-  WDE_ASSIGN_OR_RETURN(
-      model->embedding_norm_,
-      layers::LayerNorm::load(context, norm.weight, norm.bias, config.layer_norm_epsilon));
+                                                            {config.max_positions, E}));
+  WDE_ASSIGN_OR_RETURN(word_embeddings_, layers::load_table(context, words));
+  WDE_ASSIGN_OR_RETURN(position_embeddings_, layers::load_table(context, positions));
+  if (config.type_vocab_size > 0) {
+    WDE_ASSIGN_OR_RETURN(const auto types, weights.tensor("embeddings.token_type_embeddings.weight",
+                                                          {config.type_vocab_size, E}));
+    WDE_ASSIGN_OR_RETURN(type_embeddings_, layers::load_table(context, types));
+  }
+  WDE_ASSIGN_OR_RETURN(const auto norm, weights.layer_norm("embeddings.LayerNorm", E));
+  WDE_ASSIGN_OR_RETURN(embedding_norm_, layers::LayerNorm::load(context, norm.weight, norm.bias,
+                                                                config.layer_norm_epsilon));
+  if (config.names.projection.empty()) return {};
+  WDE_ASSIGN_OR_RETURN(const auto projection,
+                       weights.linear(std::string(config.names.projection), config.hidden_size, E));
+  WDE_ASSIGN_OR_RETURN(projection_,
+                       layers::Linear::load(context, projection.weight, projection.bias));
+  return {};
+}
 
-  for (int64_t l = 0; l < config.layers; ++l) {
-    const std::string name = "encoder.layer." + std::to_string(l) + ".";
-    WDE_ASSIGN_OR_RETURN(layers::EncoderBlock block, load_block(config, weights, name, context));
+Result<std::unique_ptr<Model>> BertEncoder::load(const BertConfig& config,
+                                                 const checkpoint::WeightSource& source,
+                                                 layers::LoadContext& context) {
+  const Weights weights(source, config.names.prefix, "embeddings.word_embeddings.weight");
+  auto model = std::make_unique<BertEncoder>();
+  model->dtype_ = context.dtype;
+  model->hidden_size_ = config.hidden_size;
+  model->embedding_size_ = config.embedding_size;
+  WDE_RETURN_IF_ERROR(model->load_embeddings(config, weights, context));
+  model->layers_ = config.layers;
+  model->groups_ = config.groups > 0 ? config.groups : config.layers;
+  model->inner_layers_ = config.inner_layers;
+  for (int64_t b = 0; b < model->groups_ * config.inner_layers; ++b) {
+    const BlockLoader loader(config, weights, block_name(config, b), context);
+    WDE_ASSIGN_OR_RETURN(layers::EncoderBlock block, loader.load());
     model->blocks_.push_back(std::move(block));
   }
   return std::unique_ptr<Model>(std::move(model));
 }
 
-std::vector<ModuleChoice> BertModel::choices() const {
+std::vector<ModuleChoice> BertEncoder::choices() const {
   return {{"attention", blocks_.front().attention.backend()},
           {"gemm", blocks_.front().feed_forward->backend()}};
 }
 
-TensorView BertModel::forward(ops::OpContext& context, const layers::TokenBatch& batch) const {
-  const TensorView x = context.arena.allocate(dtype_, {batch.tokens(), hidden_size_});
+void BertEncoder::embed(ops::OpContext& context, const layers::TokenBatch& batch,
+                        const TensorView& x) const {
+  const Arena::Mark mark(context.arena);
+  const TensorView e =
+      projection_ ? context.arena.allocate(dtype_, {batch.tokens(), embedding_size_}) : x;
+  const bool typed = type_embeddings_.data != nullptr;
   ops::embedding_sum(context, {.ids = batch.ids,
                                .positions = batch.positions,
-                               .type_ids = batch.type_ids,
+                               .type_ids = typed ? batch.type_ids : TensorView(),
                                .word_table = word_embeddings_,
                                .position_table = position_embeddings_,
                                .type_table = type_embeddings_,
-                               .out = x});
-  embedding_norm_.forward(context, x, x);
-  for (const layers::EncoderBlock& block : blocks_) block.forward(context, batch, x);
+                               .out = e});
+  embedding_norm_.forward(context, e, e);
+  if (projection_) projection_->forward(context, e, x);
+}
+
+// As transformers' AlbertTransformer divides, rounding included.
+int64_t BertEncoder::first_block(int64_t l) const {
+  const double layers_a_group = static_cast<double>(layers_) / static_cast<double>(groups_);
+  return static_cast<int64_t>(static_cast<double>(l) / layers_a_group) * inner_layers_;
+}
+
+TensorView BertEncoder::forward(ops::OpContext& context, const layers::TokenBatch& batch) const {
+  const TensorView x = context.arena.allocate(dtype_, {batch.tokens(), hidden_size_});
+  embed(context, batch, x);
+  for (int64_t l = 0; l < layers_; ++l) {
+    const auto first = blocks_.begin() + first_block(l);
+    std::for_each(first, first + inner_layers_,
+                  [&](const layers::EncoderBlock& block) { block.forward(context, batch, x); });
+  }
   return x;
 }
 

@@ -16,7 +16,10 @@ struct ModelTraits {
   int vocab_size = 0;       // V
   int type_vocab_size = 0;  // 0: no token types
   int position_offset = 0;  // position of a sequence's first token
-  int max_length = 0;       // longest sequence that has positions, in tokens
+  // A token that takes no position: it stands at position_offset - 1, and the next one counts on
+  // (RoBERTa's <pad>, which a text can spell). -1: every token takes one.
+  int padding_id = -1;
+  int max_length = 0;  // longest sequence that has positions, in tokens
 };
 
 // A module that a slot of the model got: {"attention", "flash"}. For `wde info`.

@@ -1,6 +1,10 @@
 #include "models/registry.h"
 
+#include "models/albert.h"
 #include "models/bert.h"
+#include "models/distilbert.h"
+#include "models/electra.h"
+#include "models/roberta.h"
 
 namespace wde::models {
 namespace {
@@ -13,6 +17,34 @@ constexpr ModelEntry kModels[] = {
      &BertModel::load},
     {"BertForPreTraining", "the encoder of a pre-trained model", &BertModel::traits,
      &BertModel::load},
+    {"RobertaModel", "RoBERTa encoder: all-distilroberta, all-roberta-large, SimCSE, …",
+     &RobertaModel::traits, &RobertaModel::load},
+    {"RobertaForMaskedLM", "the encoder of a masked language model", &RobertaModel::traits,
+     &RobertaModel::load},
+    {"XLMRobertaModel", "XLM-RoBERTa encoder: multilingual-e5, bge-m3, arctic-embed-l-v2, …",
+     &RobertaModel::traits, &RobertaModel::load},
+    {"XLMRobertaForMaskedLM", "the encoder of a masked language model", &RobertaModel::traits,
+     &RobertaModel::load},
+    {"CamembertModel", "CamemBERT encoder: sentence-camembert, …", &RobertaModel::traits,
+     &RobertaModel::load},
+    {"CamembertForMaskedLM", "the encoder of a masked language model", &RobertaModel::traits,
+     &RobertaModel::load},
+    {"DistilBertModel", "DistilBERT encoder: msmarco-distilbert, distiluse, …",
+     &DistilBertModel::traits, &DistilBertModel::load},
+    {"DistilBertForMaskedLM", "the encoder of a masked language model", &DistilBertModel::traits,
+     &DistilBertModel::load},
+    {"ElectraModel", "ELECTRA encoder: electra-small, -base, -large, ko-electra, …",
+     &ElectraModel::traits, &ElectraModel::load},
+    {"ElectraForPreTraining", "the encoder of a discriminator", &ElectraModel::traits,
+     &ElectraModel::load},
+    {"ElectraForMaskedLM", "the encoder of a generator", &ElectraModel::traits,
+     &ElectraModel::load},
+    {"AlbertModel", "ALBERT encoder: paraphrase-albert, …", &AlbertModel::traits,
+     &AlbertModel::load},
+    {"AlbertForMaskedLM", "the encoder of a masked language model", &AlbertModel::traits,
+     &AlbertModel::load},
+    {"AlbertForPreTraining", "the encoder of a pre-trained model", &AlbertModel::traits,
+     &AlbertModel::load},
 };
 
 }  // namespace

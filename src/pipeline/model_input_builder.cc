@@ -73,10 +73,12 @@ schema::ModelInput ModelInputBuilder::build(schema::Batch* batch, std::span<int3
   int32_t* type_ids = block.data() + input.type_ids_offset();
   int32_t* skip = block.data() + input.skip_offset();
   for (const auto& request : requests) {
+    int32_t position = options_.position_offset;
     for (size_t i = 0; i < request.ids.size(); ++i) {
       const int32_t type = request.type_ids[i];
       *ids++ = request.ids[i];
-      *positions++ = options_.position_offset + static_cast<int32_t>(i);
+      *positions++ =
+          request.ids[i] == options_.padding_id ? options_.position_offset - 1 : position++;
       *type_ids++ = type < options_.type_vocab_size ? type : 0;
     }
     *skip++ = request.pooling_skip;

@@ -17,6 +17,7 @@ struct ShardPolicy {
 
 struct ModelInputOptions {
   int position_offset = 0;  // of a sequence's first token (RoBERTa: pad_id + 1)
+  int padding_id = -1;  // a token that stands at position_offset - 1 and is not counted; or none
   int type_vocab_size = 0;  // 0: the model has no token types
   ShardPolicy shards;
 };

@@ -162,6 +162,7 @@ std::unique_ptr<pipeline::Scheduler> make_scheduler(const Settings& settings,
 std::unique_ptr<pipeline::ModelInputBuilder> make_model_input_builder(const Settings& settings) {
   return std::make_unique<pipeline::ModelInputBuilder>(
       pipeline::ModelInputOptions{.position_offset = settings.traits.position_offset,
+                                  .padding_id = settings.traits.padding_id,
                                   .type_vocab_size = settings.traits.type_vocab_size,
                                   .shards = settings.shards});
 }

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include "engine/tiers.h"
 #include "support/golden_file.h"
@@ -16,16 +15,6 @@ namespace {
 
 using test::Golden;
 using test::GoldenCase;
-
-std::vector<std::string> golden_names() {
-  std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(test::fixture("goldens"))) {
-    const std::string name = entry.path().stem().string();
-    if (name != "minilm") names.push_back(name);
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
 
 float magnitude(const std::vector<float>& values) {
   float largest = 0;
@@ -109,7 +98,7 @@ TEST_P(TinyModelGolden, EveryDeviceBackendAndExecutor) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, TinyModelGolden, testing::ValuesIn(golden_names()),
+INSTANTIATE_TEST_SUITE_P(Models, TinyModelGolden, testing::ValuesIn(test::golden_names()),
                          [](const auto& parameter) { return parameter.param; });
 
 // Of whatever a golden holds, to the f32 answer. Rounding to bf16 (2^-9) or to 8 bits (a 127th of a
@@ -124,7 +113,7 @@ TEST_P(TinyModelTier, EveryModel) {
   const test::Tier& tier = GetParam();
   WDE_SKIP_REFUSED(tier);
   double smallest = 1;
-  for (const std::string& name : golden_names()) {
+  for (const std::string& name : test::golden_names()) {
     SCOPED_TRACE(name);
     const Golden golden = test::read_golden(test::fixture("goldens/" + name + ".json"));
     EngineOptions options;

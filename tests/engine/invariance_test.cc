@@ -120,6 +120,26 @@ TEST_P(BatchInvarianceOfTier, OddGeometry) {
 INSTANTIATE_TEST_SUITE_P(Tiers, BatchInvarianceOfTier, testing::ValuesIn(test::every_tier()),
                          test::tier_name);
 
+// Every tiny model, with fewer batches than the two above.
+class BatchInvarianceOfModel : public testing::TestWithParam<std::string> {};
+
+TEST_P(BatchInvarianceOfModel, EveryPrecision) {
+  const std::string model = test::fixture("models/" + GetParam());
+  const std::vector<std::string> texts = make_texts(40);
+  for (const char* dtype : {"f32", "bf16", "int8"}) {
+    const Rows expected =
+        embed(model, dtype, {.executor = "simple", .threads = 1, .batch_requests = 1}, texts, 0);
+    const Rows rows =
+        embed(model, dtype, {.executor = "double_buffer", .batch_requests = 17}, texts, 1);
+    for (size_t i = 0; i < texts.size(); ++i) {
+      ASSERT_TRUE(same_bits(rows[i], expected[i])) << dtype << ", text " << i;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, BatchInvarianceOfModel, testing::ValuesIn(test::golden_names()),
+                         [](const auto& parameter) { return parameter.param; });
+
 class RealBatchInvarianceOfTier : public testing::TestWithParam<test::Tier> {};
 
 TEST_P(RealBatchInvarianceOfTier, RealModel) {

@@ -35,6 +35,19 @@ TEST(ModelInputBuilder, PacksWithoutPaddingLongestFirst) {
   EXPECT_EQ(input.shards[0].max_seqlen, 3);
 }
 
+TEST(ModelInputBuilder, APaddingTokenTakesNoPosition) {
+  const ModelInputBuilder builder({.position_offset = 2, .padding_id = 1, .shards = {}});
+  schema::Batch batch;
+  batch.requests.push_back(make_request({1, 7, 1, 1, 8, 9, 1}, std::vector<int32_t>(7)));
+  batch.requests.push_back(make_request({5, 1, 6}, std::vector<int32_t>(3)));
+  batch.tokens = 10;
+  std::vector<int32_t> block(schema::ModelInput::capacity(10, 2), -1);
+  const schema::ModelInput input = builder.build(&batch, block);
+  const int32_t* positions = block.data() + input.positions_offset();
+  EXPECT_EQ(std::vector<int32_t>(positions, positions + 10),
+            (std::vector<int32_t>{1, 2, 1, 1, 3, 4, 1, 2, 1, 3}));
+}
+
 TEST(ModelInputBuilder, EveryShardCountsFromZero) {
   const ModelInputBuilder builder(
       {.type_vocab_size = 0, .shards = {.lanes = 2, .shard_tokens = 4, .max_shard_tokens = 8}});

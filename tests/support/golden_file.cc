@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -117,6 +118,16 @@ void read_expected(const bj::object& from, GoldenCase* out) {
 }
 
 }  // namespace
+
+std::vector<std::string> golden_names() {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(fixture("goldens"))) {
+    const std::string name = entry.path().stem().string();
+    if (name != "minilm") names.push_back(name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
 
 Golden read_golden(const std::string& path, int* left_out) {
   const bj::value document = parse(path);

@@ -27,6 +27,9 @@ struct Golden {
   std::vector<GoldenCase> cases;
 };
 
+// Of every tiny model, sorted: tests/data/goldens/<name>.json beside models/<name>.
+std::vector<std::string> golden_names();
+
 // Aborts the test program with a message when the file is not what the README says. Cases that
 // refer to real data that is not on this machine are left out, and counted in *left_out.
 Golden read_golden(const std::string& path, int* left_out = nullptr);

@@ -1,0 +1,165 @@
+"""Tiny random models of every encoder beside BERT, from transformers' own config and model classes: what each
+covers, how its folder is written, and what it is asked. The tokenizer is WordPiece for all: the models are what
+is tested here."""
+
+import dataclasses
+
+import numpy as np
+import torch
+import transformers
+
+import golden_models
+import golden_texts
+
+
+@dataclasses.dataclass(frozen=True)
+class EncoderSpec:
+    """One model. `config` holds the fields of the config class that differ from its defaults; the vocabulary's
+    size is added. `modules` as in golden_models.Spec."""
+
+    name: str
+    about: str
+    seed: int
+    architecture: str  # a class of transformers
+    config: dict
+    pad_id: int = 0
+    types: bool = False  # pairs have token types 0 and 1, and the model is given them
+    dtype: str = "float32"
+    prefix: str = ""  # before every tensor's name, as where the checkpoint carries a head
+    modules: tuple | None = (("pooling", "mean"), ("normalize",))
+    max_length: int = 46  # what the tokenizer's config says
+    template: str = "[CLS] $ [SEP]"  # what the tokenizer puts around a text
+    vocab_padding: int = 6  # rows of the embedding table beyond the tokenizer's vocabulary
+    # Shared with golden_models.Spec, whose module writer serves both.
+    layout: str = "old"
+    subfolder: str = ""
+    hidden: int = 24
+
+
+# Odd sizes: 3 heads of 8, an intermediate size that no vector divides.
+BERT_LIKE = {"hidden_size": 24, "num_attention_heads": 3, "num_hidden_layers": 2, "intermediate_size": 37,
+             "max_position_embeddings": 48}
+
+SPECS = [
+    EncoderSpec("roberta", "positions from pad_id + 1, which the padding's token does not take; one token type", 101,
+                "RobertaModel", BERT_LIKE | {"type_vocab_size": 1, "layer_norm_eps": 1e-5}, pad_id=1),
+    EncoderSpec("xlm_roberta_cls", "CLS pooling; positions from pad_id + 1 with a pad_id of 3; a head's prefix", 102,
+                "XLMRobertaModel", BERT_LIKE | {"type_vocab_size": 1, "layer_norm_eps": 1e-3, "hidden_size": 40,
+                                                "num_attention_heads": 5}, pad_id=3, max_length=44, hidden=40,
+                prefix="roberta.", modules=(("pooling", "cls"), ("normalize",)), dtype="float16"),
+    EncoderSpec("camembert", "max pooling; RoBERTa under another name", 103, "CamembertModel",
+                BERT_LIKE | {"type_vocab_size": 1, "hidden_act": "relu", "num_hidden_layers": 1}, pad_id=1,
+                dtype="bfloat16", modules=(("pooling", "max"),)),
+    EncoderSpec("distilbert", "names of its own, no token types", 104, "DistilBertModel",
+                {"dim": 24, "n_heads": 3, "n_layers": 2, "hidden_dim": 37, "max_position_embeddings": 48},
+                dtype="float16"),
+    EncoderSpec("distilbert_cls", "CLS pooling, Dense; sinusoidal positions; a head's prefix; ReLU", 105,
+                "DistilBertModel", {"dim": 36, "n_heads": 3, "n_layers": 3, "hidden_dim": 41, "activation": "relu",
+                                    "max_position_embeddings": 48, "sinusoidal_pos_embds": True},
+                hidden=36, prefix="distilbert.", dtype="bfloat16",
+                modules=(("pooling", "cls"), ("dense", 20, True, "torch.nn.modules.activation.Tanh"))),
+    EncoderSpec("electra", "embeddings of 13, projected; token types", 106, "ElectraModel",
+                BERT_LIKE | {"embedding_size": 13}, types=True, dtype="float16"),
+    EncoderSpec("electra_cls", "CLS pooling; embeddings of the model's size, not projected; a head's prefix", 107,
+                "ElectraModel", BERT_LIKE | {"embedding_size": 24, "layer_norm_eps": 1e-3}, types=True,
+                prefix="electra.", dtype="bfloat16", modules=(("pooling", "cls"), ("normalize",))),
+    EncoderSpec("albert", "embeddings of 13; four layers that share one block; GELU by tanh", 108, "AlbertModel",
+                BERT_LIKE | {"embedding_size": 13, "num_hidden_layers": 4}, types=True, dtype="float16"),
+    EncoderSpec("albert_groups", "CLS pooling; five layers of two groups with two blocks each; a head's prefix", 109,
+                "AlbertModel", BERT_LIKE | {"embedding_size": 24, "num_hidden_layers": 5, "num_hidden_groups": 2,
+                                            "inner_group_num": 2, "hidden_act": "gelu"}, types=True,
+                prefix="albert.", dtype="bfloat16", modules=(("pooling", "cls"), ("normalize",))),
+]
+
+
+def special_tokens(spec):
+    """In an order that gives [PAD] its id."""
+    others = [token for token in golden_models.SPECIAL_TOKENS if token != "[PAD]"]
+    return others[: spec.pad_id] + ["[PAD]"] + others[spec.pad_id :]
+
+
+def write_tokenizer(spec, folder):
+    tokenizer = golden_models.make_tokenizer(False, special_tokens(spec), spec.template, spec.types)
+    names = ["input_ids", "token_type_ids", "attention_mask"]
+    golden_models.write_json(folder / "tokenizer_config.json", {
+        "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": spec.max_length, "unk_token": "[UNK]",
+        "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]",
+        "model_input_names": names if spec.types else names[::2]})
+    (folder / "tokenizer.json").write_text(tokenizer.to_str(pretty=False), encoding="utf-8")
+    return tokenizer.get_vocab_size()
+
+
+def random_value(random, module, name, shape):
+    """Norms and biases vary as much as weights do."""
+    if name.endswith("bias"):
+        return random.normal(0.0, 0.4, shape)
+    if isinstance(module, torch.nn.Embedding):
+        return random.normal(0.0, 1.0 if shape[0] > 100 else 0.6, shape)
+    if len(shape) == 1:  # of a normalization
+        return random.normal(1.0, 0.3, shape)
+    return random.normal(0.0, 1.3 / np.prod(shape[1:]) ** 0.5, shape)
+
+
+def make_model(spec, vocab):
+    """The model with random weights that its dtype can say."""
+    model_class = getattr(transformers, spec.architecture)
+    config = model_class.config_class(**spec.config, vocab_size=vocab, pad_token_id=spec.pad_id)
+    model = model_class(config).eval()
+    random = np.random.default_rng(spec.seed)
+    state = {}
+    for path, module in model.named_modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            value = torch.from_numpy(random_value(random, module, name, tuple(parameter.shape)))
+            value = value.to(getattr(torch, spec.dtype))
+            state[f"{path}.{name}".lstrip(".")] = value
+            parameter.data.copy_(value)
+    return model, state
+
+
+def write_model(spec, folder):
+    folder.mkdir(parents=True)
+    vocab = write_tokenizer(spec, folder) + spec.vocab_padding
+    model, state = make_model(spec, vocab)
+    config = model.config.to_diff_dict() | {"architectures": [spec.architecture], "dtype": spec.dtype}
+    config.pop("transformers_version", None)
+    golden_models.write_json(folder / "config.json", config)
+    golden_models.save_tensors({spec.prefix + name: value for name, value in state.items()},
+                               folder / "model.safetensors")
+    if spec.modules is not None:
+        golden_models.write_modules(spec, folder)
+
+
+def check_loaded(spec, model):
+    """Every stored tensor must have reached transformers' model."""
+    state = model.state_dict()
+    _, expected = make_model(spec, model.get_input_embeddings().weight.shape[0])
+    for name, value in expected.items():
+        if name not in state or not torch.equal(state[name], value.float()):
+            raise SystemExit(f"{spec.name}: transformers did not load {name}")
+
+
+HOSTILE = [
+    "桥",
+    "control\x00\x01\x07\x1b[31m characters\x7f\x85 inside",
+    "السَّلَامُ عَلَيْكُمْ שָׁלוֹם",
+    "[CLS] a special token in a text [SEP] and [MASK] and [UNK] and [PAD]",
+    "[PAD][PAD] in front, and behind [PAD]",
+    "!!!???...,,,;;;:::---___***((()))[[[]]]{{{}}}<<<>>>\\\\//||~~``^^@@##$$%%&&++==",
+    b"cut in the middle \xe4\xb8",
+]
+
+
+def texts_for(spec):
+    """The corpus in several languages, texts around every limit, one far beyond, hostile ones."""
+    first = ["bread and boats", "", "The ferry leaves the old harbour at seven."]
+    lengths = (8, 13, 21, 34, 200) if spec.max_length < 100 else (13, 34, 55, 120, 200)
+    return first + golden_texts.corpus()[25:44:6] + [golden_texts.long_text(count) for count in lengths] + HOSTILE
+
+
+def pairs_for(spec):
+    return golden_texts.PAIRS[:3] + golden_texts.PAIRS[6:9]
+
+
+def options_for(spec):
+    long = golden_texts.long_text(60)
+    return [("bread and boats", {"dimensions": 8}), (long, {"truncation_side": "left"}), (long, {"max_length": 17})]
