@@ -76,7 +76,7 @@ Status set_pattern(AddedToken& token, const Normalizer* normalizer) {
   NormalizedText text = NormalizedText::from(token.content, 0, false);
   normalizer->normalize(text);
   token.pattern = std::move(text.text);
-  if (token.pattern.empty() || token.pattern.size() > kMaxPatternBytes) {
+  if (text.failed || token.pattern.empty() || token.pattern.size() > kMaxPatternBytes) {
     return data_loss_error("added token \"{}\" has {} bytes when normalized", token.content,
                            token.pattern.size());
   }
@@ -86,7 +86,7 @@ Status set_pattern(AddedToken& token, const Normalizer* normalizer) {
 }  // namespace
 
 AddedTokenMatcher::AddedTokenMatcher(std::vector<const AddedToken*> tokens)
-    : tokens_(std::move(tokens)), first_(257) {
+    : tokens_(std::move(tokens)) {
   const auto less = [](const AddedToken* a, const AddedToken* b) {
     return a->pattern < b->pattern;
   };
@@ -95,10 +95,12 @@ AddedTokenMatcher::AddedTokenMatcher(std::vector<const AddedToken*> tokens)
   };
   std::stable_sort(tokens_.begin(), tokens_.end(), less);
   tokens_.erase(std::unique(tokens_.begin(), tokens_.end(), equal), tokens_.end());
-  for (const AddedToken* token : tokens_) ++first_[static_cast<uint8_t>(token->pattern[0]) + 1u];
+  std::vector<std::pair<std::string_view, int32_t>> patterns;
+  for (const AddedToken* token : tokens_)
+    patterns.emplace_back(token->pattern, static_cast<int32_t>(patterns.size()));
+  patterns_ = ByteTrie::build(patterns);
   for (size_t byte = 0; byte < 256; ++byte) {
-    if (first_[byte + 1] != 0) first_bytes_ += static_cast<char>(byte);
-    first_[byte + 1] += first_[byte];
+    if (may_begin_with(static_cast<char>(byte))) first_bytes_ += static_cast<char>(byte);
   }
 }
 
@@ -114,23 +116,13 @@ bool AddedTokenMatcher::may_be_in(std::string_view text) const {
 }
 
 const AddedToken* AddedTokenMatcher::longest_at(std::string_view text) const {
-  const auto byte = static_cast<uint8_t>(text[0]);
-  auto low = tokens_.begin() + first_[byte];
-  auto high = tokens_.begin() + first_[byte + 1u];
   const AddedToken* longest = nullptr;
-  // [low, high) are the patterns that begin with the `depth` bytes read; one of just these comes
-  // first.
-  for (size_t depth = 1; low != high; ++depth) {
-    if ((*low)->pattern.size() == depth) longest = *low++;
-    if (depth == text.size()) break;
-    const auto next = static_cast<uint8_t>(text[depth]);
-    const auto label = [&](const AddedToken* token) {
-      return static_cast<uint8_t>(token->pattern[depth]);
-    };
-    low = std::partition_point(low, high,
-                               [&](const AddedToken* token) { return label(token) < next; });
-    high = std::partition_point(low, high,
-                                [&](const AddedToken* token) { return label(token) == next; });
+  uint32_t node = ByteTrie::kRoot;
+  for (const char byte : text) {
+    node = patterns_.step(node, static_cast<uint8_t>(byte));
+    if (node == ByteTrie::kNowhere) break;
+    const int32_t found = patterns_.number(node);
+    if (found >= 0) longest = tokens_[static_cast<size_t>(found)];
   }
   return longest;
 }

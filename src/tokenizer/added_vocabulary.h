@@ -13,6 +13,7 @@
 
 #include "base/json.h"
 #include "base/status.h"
+#include "tokenizer/byte_trie.h"
 #include "tokenizer/parts.h"
 
 namespace wde::tokenizer {
@@ -34,7 +35,7 @@ struct Segment {
   const AddedToken* token = nullptr;  // null: plain text
 };
 
-// Leftmost-longest search for a set of patterns, narrowing a sorted list byte by byte.
+// Leftmost-longest search for a set of patterns.
 class AddedTokenMatcher {
  public:
   AddedTokenMatcher() : AddedTokenMatcher(std::vector<const AddedToken*>()) {}
@@ -44,8 +45,7 @@ class AddedTokenMatcher {
   bool empty() const { return tokens_.empty(); }
   // Whether a pattern begins with `byte`.
   bool may_begin_with(char byte) const {
-    const auto index = static_cast<uint8_t>(byte);
-    return first_[index] != first_[index + 1u];
+    return patterns_.step(ByteTrie::kRoot, static_cast<uint8_t>(byte)) != ByteTrie::kNowhere;
   }
   // Whether a pattern may begin within `text`; false is certain.
   bool may_be_in(std::string_view text) const;
@@ -58,8 +58,8 @@ class AddedTokenMatcher {
   const AddedToken* longest_at(std::string_view text) const;
 
   std::vector<const AddedToken*> tokens_;  // sorted by pattern
-  std::vector<uint32_t> first_;            // [first_[b], first_[b + 1]) begin with byte b
-  std::string first_bytes_;                // all b with which a pattern begins
+  ByteTrie patterns_;                      // to places in tokens_
+  std::string first_bytes_;                // all bytes with which a pattern begins
 };
 
 class AddedVocabulary {

@@ -61,13 +61,13 @@ class MetaspaceDecoder final : public Decoder {
  public:
   explicit MetaspaceDecoder(MetaspaceOptions options) : options_(std::move(options)) {}
 
-  std::string decode(std::span<const std::string_view> tokens) const override {
-    std::string text;
+  void decode(std::vector<std::string>& tokens) const override {
     for (size_t i = 0; i < tokens.size(); ++i) {
       const bool dropped = i == 0 && options_.prepend != Prepend::kNever;
+      std::string text;
       append(tokens[i], dropped ? "" : " ", text);
+      tokens[i] = std::move(text);
     }
-    return text;
   }
 
  private:

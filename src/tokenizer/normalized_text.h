@@ -18,6 +18,7 @@ struct NormalizedText {
   std::string text;               // valid UTF-8
   std::vector<Offset> alignment;  // one a byte of `text`, never decreasing; empty when !tracked
   bool tracked = false;
+  bool failed = false;  // a part could not do its work within its limits: what is here is of no use
 
   // `original` as it is; its first code point is number `first_code_point` of the whole text.
   static NormalizedText from(std::string_view original, uint32_t first_code_point, bool tracked);

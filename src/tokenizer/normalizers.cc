@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tokenizer/registry.h"
+#include "tokenizer/text_pattern.h"
 
 namespace wde::tokenizer {
 namespace {
@@ -52,6 +53,11 @@ class UnicodeForm final : public Normalizer {
   void normalize(NormalizedText& text) const override { normalize_form(text, form_, composition_); }
   // U+FDFA: 3 bytes to 33.
   double growth() const override { return form_ == unicode::Form::kCompatibility ? 11 : 4; }
+  bool keeps(std::string_view text) const override {
+    return form_ == unicode::Form::kCanonical && composition_ == Composition::kComposed
+               ? unicode::is_composed(text)
+               : unicode::is_ascii(text);
+  }
 
  private:
   unicode::Form form_;
@@ -101,30 +107,33 @@ class Strip final : public Normalizer {
 
 class Replace final : public Normalizer {
  public:
-  Replace(std::string pattern, std::string content)
+  Replace(TextPattern pattern, std::string content)
       : pattern_(std::move(pattern)), content_(std::move(content)) {}
 
   void normalize(NormalizedText& text) const override {
-    size_t match = text.text.find(pattern_);
-    if (match == std::string::npos) return;
+    std::vector<Range> matches;
+    text.failed = !pattern_.find_all(text.text, matches);
+    if (text.failed || matches.empty()) return;
     NormalizedText result;
     result.tracked = text.tracked;
     size_t done = 0;
-    for (; match != std::string::npos; match = text.text.find(pattern_, done)) {
-      result.append(text, done, match);
-      done = match + pattern_.size();
-      result.append(content_, text.origin(done - 1));
+    for (const Range& match : matches) {
+      result.append(text, done, match.begin);
+      done = match.end;
+      result.append(content_, done == 0 ? Offset{} : text.origin(done - 1));
     }
     result.append(text, done, text.text.size());
     text = std::move(result);
   }
   double growth() const override {
-    return std::max(1.0,
-                    static_cast<double>(content_.size()) / static_cast<double>(pattern_.size()));
+    const auto content_bytes = static_cast<double>(content_.size());
+    const auto shortest = static_cast<double>(pattern_.shortest_match());
+    // An empty match leaves the text as it is, and there is one more place than there are bytes.
+    return shortest == 0 ? 1 + 2 * content_bytes : std::max(1.0, content_bytes / shortest);
   }
 
  private:
-  std::string pattern_;
+  TextPattern pattern_;
   std::string content_;
 };
 
@@ -152,7 +161,14 @@ class NormalizerSequence final : public Normalizer {
       : parts_(std::move(parts)) {}
 
   void normalize(NormalizedText& text) const override {
-    for (const auto& part : parts_) part->normalize(text);
+    for (const auto& part : parts_) {
+      part->normalize(text);
+      if (text.failed) return;
+    }
+  }
+  bool keeps(std::string_view text) const override {
+    return std::all_of(parts_.begin(), parts_.end(),
+                       [&](const auto& part) { return part->keeps(text); });
   }
   double growth() const override {
     double product = 1;
@@ -196,14 +212,9 @@ Made make_strip(const json::object& spec) {
 }
 
 Made make_replace(const json::object& spec) {
-  WDE_ASSIGN_OR_RETURN(const json::object* pattern, json::get_object(spec, "pattern"));
-  if (pattern == nullptr) return data_loss_error("\"pattern\" is missing");
-  if (!pattern->contains("String"))
-    return unsupported_error("only patterns of type \"String\" are implemented");
-  WDE_ASSIGN_OR_RETURN(std::string text, json::get_string(*pattern, "String", ""));
+  WDE_ASSIGN_OR_RETURN(TextPattern pattern, TextPattern::read(spec));
   WDE_ASSIGN_OR_RETURN(std::string content, json::get_string(spec, "content", ""));
-  if (text.empty()) return unsupported_error("an empty pattern");
-  return Made(std::make_unique<Replace>(std::move(text), std::move(content)));
+  return Made(std::make_unique<Replace>(std::move(pattern), std::move(content)));
 }
 
 Made make_prepend(const json::object& spec) {

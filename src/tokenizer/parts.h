@@ -12,6 +12,7 @@
 
 #include "tokenizer/code_point_map.h"
 #include "tokenizer/normalized_text.h"
+#include "tokenizer/word_patterns.h"
 
 namespace wde::tokenizer {
 
@@ -37,12 +38,22 @@ class Normalizer {
   // What becomes of each code point, for a normalizer under which the pieces of a text that is cut
   // before or behind ASCII white space become what they become within it; null for any other.
   virtual const CodePointMap* code_points() const { return nullptr; }
+  // Whether normalize() certainly leaves `text` as it is; false tells nothing.
+  virtual bool keeps(std::string_view) const { return false; }
 };
 
 // A stretch of a normalized text that no added token interrupts.
 struct Stretch {
   Range range;
   bool begins_text = false;  // nothing of the original stands before it
+};
+
+// How a pre-tokenizer cuts, for one whose words follow each other without gaps and depend on
+// nothing that stands before them.
+struct Cutting {
+  WordEnd word_end = nullptr;  // null: a stretch is one word
+  bool adds_space = false;     // before a stretch that does not begin with one
+  bool writes_bytes = false;   // words are spelt as byte_level.h says
 };
 
 // Either a splitter, which only cuts: it implements split(). Or one that also changes what it cuts:
@@ -63,12 +74,15 @@ class PreTokenizer {
   // For a pre-tokenizer that drops white space, makes a word of every code point of some classes
   // (bits of unicode::CharClass) and joins all others: those classes; nothing for any other.
   virtual std::optional<uint8_t> alone() const { return std::nullopt; }
+  // Nothing for one that can't be told in these terms.
+  virtual std::optional<Cutting> cutting() const { return std::nullopt; }
 };
 
 class Model {
  public:
   virtual ~Model() = default;
-  // Appends the tokens of text[word], at least one; `word` must not be empty.
+  // Appends the tokens of text[word], which must not be empty; none where the model drops what it
+  // does not know.
   virtual void tokenize(std::string_view text, Range word, std::vector<Token>& tokens) const = 0;
   // Appends the ids that tokenize() gives `word`, which must not be empty.
   virtual void append_ids(std::string_view word, std::vector<int32_t>& ids) const {
@@ -76,6 +90,10 @@ class Model {
     tokenize(word, {0, static_cast<uint32_t>(word.size())}, tokens);
     for (const Token& token : tokens) ids.push_back(token.id);
   }
+  // Whether append_ids_of_bytes() may be called.
+  virtual bool takes_bytes() const { return false; }
+  // Appends the ids of a word of any bytes, not empty: those of its spelling (byte_level.h).
+  virtual void append_ids_of_bytes(std::string_view, std::vector<int32_t>&) const {}
   virtual std::optional<int32_t> token_to_id(std::string_view token) const = 0;
   // Empty for an id that no token has. Points into the model.
   virtual std::string_view id_to_token(int32_t id) const = 0;
@@ -105,7 +123,9 @@ class PostProcessor {
 class Decoder {
  public:
   virtual ~Decoder() = default;
-  virtual std::string decode(std::span<const std::string_view> tokens) const = 0;
+  // Turns tokens into pieces of text, as many or fewer; what they are at the end of a chain of
+  // decoders is joined to the text.
+  virtual void decode(std::vector<std::string>& tokens) const = 0;
 };
 
 }  // namespace wde::tokenizer

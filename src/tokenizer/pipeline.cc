@@ -4,6 +4,8 @@
 #include <limits>
 
 #include "base/utf8.h"
+#include "tokenizer/byte_word_scanner.h"
+#include "tokenizer/word_scanner.h"
 
 namespace wde::tokenizer {
 namespace {
@@ -63,7 +65,19 @@ int count_special(const Template& layout) {
   }));
 }
 
+std::unique_ptr<TextScanner> make_scanner(const Parts& parts, const AddedTokenMatcher& added) {
+  const Normalizer* normalizer = parts.normalizer.get();
+  const PreTokenizer* pre_tokenizer = parts.pre_tokenizer.get();
+  if (auto words = WordScanner::make(normalizer, pre_tokenizer, *parts.model, added)) return words;
+  return ByteWordScanner::make(normalizer, pre_tokenizer, *parts.model, added);
+}
+
 }  // namespace
+
+Pipeline::Pipeline(Parts parts, AddedVocabulary added)
+    : parts_(std::move(parts)),
+      added_(std::move(added)),
+      scanner_(make_scanner(parts_, added_.normalized())) {}
 
 Result<std::unique_ptr<Tokenizer>> Pipeline::make(Parts parts, AddedVocabulary added) {
   std::unique_ptr<Pipeline> pipeline(new Pipeline(std::move(parts), std::move(added)));
@@ -139,6 +153,10 @@ Result<Pipeline::Sequence> Pipeline::tokenize(std::string_view text, const Limit
   if (!options.offsets && scanner_ != nullptr && scan(text, limits, options, sequence.ids))
     return sequence;
   run_parts(text, limits, options, sequence);
+  if (sequence.text.failed) {
+    return invalid_argument_error(
+        "a regular expression of the tokenizer takes too long on a text of {} bytes", text.size());
+  }
   return sequence;
 }
 
@@ -164,6 +182,7 @@ void Pipeline::run_parts(std::string_view text, const Limits& limits, const Enco
                          Sequence& sequence) const {
   std::vector<Word> words;
   sequence.text = normalize(text, options, words);
+  if (sequence.text.failed) return;
   const Side side = options.truncation_side;
   sequence.ids.clear();
   if (!options.offsets) {
@@ -199,6 +218,8 @@ NormalizedText Pipeline::normalize(std::string_view text, const EncodeOptions& o
         text.substr(segment.range.begin, segment.range.end - segment.range.begin);
     NormalizedText piece = NormalizedText::from(original, code_points, options.offsets);
     if (segment.token == nullptr && parts_.normalizer) parts_.normalizer->normalize(piece);
+    whole.failed |= piece.failed;
+    if (whole.failed) break;
     if (segment.token == nullptr && parts_.pre_tokenizer && parts_.pre_tokenizer->rewrites()) {
       append_rewritten(piece, segment.range.begin == 0, whole, words);
       continue;
@@ -321,17 +342,17 @@ Offset Pipeline::offset_of(const Sequence& from, size_t index) const {
 }
 
 Result<std::string> Pipeline::decode(std::span<const int32_t> ids, bool skip_special_tokens) const {
-  std::vector<std::string_view> tokens;
+  std::vector<std::string> tokens;
   tokens.reserve(ids.size());
   for (const int32_t id : ids) {
     WDE_RETURN_IF_ERROR(check_id(id));
     const std::string_view token = id_to_token(id);
-    if (!skip_special_tokens || !added_.is_special_content(token)) tokens.push_back(token);
+    if (!skip_special_tokens || !added_.is_special_content(token)) tokens.emplace_back(token);
   }
-  if (parts_.decoder) return parts_.decoder->decode(tokens);
+  if (parts_.decoder) parts_.decoder->decode(tokens);
   std::string text;
   for (size_t i = 0; i < tokens.size(); ++i) {
-    if (i != 0) text += ' ';
+    if (i != 0 && parts_.decoder == nullptr) text += ' ';
     text += tokens[i];
   }
   return text;

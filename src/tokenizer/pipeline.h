@@ -7,8 +7,8 @@
 
 #include "tokenizer/added_vocabulary.h"
 #include "tokenizer/parts.h"
+#include "tokenizer/text_scanner.h"
 #include "tokenizer/tokenizer.h"
-#include "tokenizer/word_scanner.h"
 
 namespace wde::tokenizer {
 
@@ -54,11 +54,7 @@ class Pipeline final : public Tokenizer {
     size_t tokens = 0;  // of both sequences, special ones not counted
   };
 
-  Pipeline(Parts parts, AddedVocabulary added)
-      : parts_(std::move(parts)),
-        added_(std::move(added)),
-        scanner_(WordScanner::make(parts_.normalizer.get(), parts_.pre_tokenizer.get(),
-                                   *parts_.model, added_.normalized())) {}
+  Pipeline(Parts parts, AddedVocabulary added);
 
   Result<Limits> limits(bool pair, const EncodeOptions& options) const;
   Result<Sequence> tokenize(std::string_view text, const Limits& limits,
@@ -84,7 +80,7 @@ class Pipeline final : public Tokenizer {
 
   Parts parts_;
   AddedVocabulary added_;
-  std::unique_ptr<WordScanner> scanner_;  // null where the parts don't allow for one
+  std::unique_ptr<TextScanner> scanner_;  // null where the parts don't allow for one
 };
 
 }  // namespace wde::tokenizer

@@ -26,13 +26,14 @@ class TemplateProcessor : public PostProcessor {
   Template pair_;
 };
 
-class RobertaProcessor final : public TemplateProcessor {
+// A template whose tokens' offsets leave white space out: RoBERTa's and GPT-2's.
+class TrimmingProcessor final : public TemplateProcessor {
  public:
   struct Trimming {
     bool trim_offsets = true;
     bool add_prefix_space = true;
   };
-  RobertaProcessor(Template single, Template pair, Trimming trimming)
+  TrimmingProcessor(Template single, Template pair, Trimming trimming)
       : TemplateProcessor(std::move(single), std::move(pair)), trimming_(trimming) {}
 
   bool trims() const override { return trimming_.trim_offsets; }
@@ -69,6 +70,29 @@ class RobertaProcessor final : public TemplateProcessor {
   }
 
   Trimming trimming_;
+};
+
+// Every part trims in its turn; at most one of them adds tokens, and that is the layout.
+class ProcessorSequence final : public PostProcessor {
+ public:
+  ProcessorSequence(std::vector<std::unique_ptr<PostProcessor>> parts, const PostProcessor& layout)
+      : parts_(std::move(parts)), layout_(layout) {}
+
+  const Template& layout(bool pair) const override { return layout_.layout(pair); }
+  bool trims() const override {
+    return std::any_of(parts_.begin(), parts_.end(),
+                       [](const auto& part) { return part->trims(); });
+  }
+  Offset trim(std::string_view value, Offset offset, bool first) const override {
+    for (const auto& part : parts_) {
+      if (part->trims()) offset = part->trim(value, offset, first);
+    }
+    return offset;
+  }
+
+ private:
+  std::vector<std::unique_ptr<PostProcessor>> parts_;
+  const PostProcessor& layout_;  // one of them
 };
 
 using Made = Result<std::unique_ptr<PostProcessor>>;
@@ -163,6 +187,13 @@ Result<int32_t> read_token_pair(const json::object& spec, std::string_view key) 
   return read_id((*pair)[1]);
 }
 
+Result<TrimmingProcessor::Trimming> read_trimming(const json::object& spec) {
+  TrimmingProcessor::Trimming trimming;
+  WDE_ASSIGN_OR_RETURN(trimming.trim_offsets, json::get_bool(spec, "trim_offsets", true));
+  WDE_ASSIGN_OR_RETURN(trimming.add_prefix_space, json::get_bool(spec, "add_prefix_space", true));
+  return trimming;
+}
+
 constexpr TemplatePiece kText = {Kind::kText, 0, 0};
 
 }  // namespace
@@ -185,13 +216,36 @@ Made make_bert_processing(const json::object& spec) {
 Made make_roberta_processing(const json::object& spec) {
   WDE_ASSIGN_OR_RETURN(const int32_t cls, read_token_pair(spec, "cls"));
   WDE_ASSIGN_OR_RETURN(const int32_t sep, read_token_pair(spec, "sep"));
-  RobertaProcessor::Trimming trimming;
-  WDE_ASSIGN_OR_RETURN(trimming.trim_offsets, json::get_bool(spec, "trim_offsets", true));
-  WDE_ASSIGN_OR_RETURN(trimming.add_prefix_space, json::get_bool(spec, "add_prefix_space", true));
+  WDE_ASSIGN_OR_RETURN(const TrimmingProcessor::Trimming trimming, read_trimming(spec));
   const TemplatePiece first = {Kind::kSpecial, cls, 0}, last = {Kind::kSpecial, sep, 0};
-  return Made(std::make_unique<RobertaProcessor>(
+  return Made(std::make_unique<TrimmingProcessor>(
       Template{first, kText, last}, Template{first, kText, last, last, {Kind::kPair, 0, 0}, last},
       trimming));
+}
+
+Made make_byte_level_processing(const json::object& spec) {
+  WDE_ASSIGN_OR_RETURN(const TrimmingProcessor::Trimming trimming, read_trimming(spec));
+  return Made(std::make_unique<TrimmingProcessor>(Template{kText},
+                                                  Template{kText, {Kind::kPair, 0, 1}}, trimming));
+}
+
+Made make_processor_sequence(const json::object& spec) {
+  WDE_ASSIGN_OR_RETURN(const json::array* specs, json::get_array(spec, "processors"));
+  if (specs == nullptr || specs->empty()) return data_loss_error("\"processors\" is missing");
+  std::vector<std::unique_ptr<PostProcessor>> parts;
+  const PostProcessor* layout = nullptr;
+  for (const json::value& part : *specs) {
+    const json::object* part_spec = part.if_object();
+    if (part_spec == nullptr) return data_loss_error("\"processors\" must hold objects");
+    WDE_ASSIGN_OR_RETURN(parts.emplace_back(), make_post_processor(*part_spec));
+    // ByteLevel's is the plain layout, which changes nothing.
+    const bool plain = part_spec->at("type") == "ByteLevel";
+    if (layout != nullptr && !plain)
+      return unsupported_error("a sequence of more than one part that adds tokens");
+    if (!plain) layout = parts.back().get();
+  }
+  if (layout == nullptr) layout = parts.front().get();
+  return Made(std::make_unique<ProcessorSequence>(std::move(parts), *layout));
 }
 
 std::unique_ptr<PostProcessor> make_plain_processing() {

@@ -1,38 +1,26 @@
-// The pre-tokenizers that split by character class.
+// The pre-tokenizers that split by character class, and the sequence of pre-tokenizers.
 #include <algorithm>
 #include <optional>
 
+#include "tokenizer/delimiter.h"
 #include "tokenizer/registry.h"
 
 namespace wde::tokenizer {
 namespace {
-
-using unicode::CharClasses;
-
-// Calls visit(begin, end, classes) for every code point of text[within].
-template <class Visit>
-void for_each_code_point(std::string_view text, Range within, const Visit& visit) {
-  const CharClasses& classes = CharClasses::get();
-  const char* const begin = text.data();
-  const char* const end = begin + within.end;
-  for (const char* at = begin + within.begin; at != end;) {
-    const auto first = static_cast<uint32_t>(at - begin);
-    const uint8_t found = classes.of(unicode::next(at));
-    visit(first, static_cast<uint32_t>(at - begin), found);
-  }
-}
 
 // Splits at white space, which is dropped; with `alone` every code point of that class is a word of
 // its own.
 void split_at_whitespace(std::string_view text, Range within, uint8_t alone,
                          std::vector<Range>& words) {
   uint32_t word_begin = within.begin;
-  for_each_code_point(text, within, [&](uint32_t begin, uint32_t end, uint8_t classes) {
-    if ((classes & (unicode::kWhitespace | alone)) == 0) return;
-    if (word_begin != begin) words.push_back({word_begin, begin});
-    if ((classes & unicode::kWhitespace) == 0) words.push_back({begin, end});
-    word_begin = end;
-  });
+  unicode::for_each_class(text, within.begin, within.end,
+                          [&](uint32_t begin, uint32_t end, uint8_t classes) {
+                            if ((classes & (unicode::kWhitespace | alone)) == 0) return;
+                            if (word_begin != begin) words.push_back({word_begin, begin});
+                            if ((classes & unicode::kWhitespace) == 0)
+                              words.push_back({begin, end});
+                            word_begin = end;
+                          });
   if (word_begin != within.end) words.push_back({word_begin, within.end});
 }
 
@@ -58,99 +46,20 @@ class Whitespace final : public PreTokenizer {
   void split(std::string_view text, Range within, std::vector<Range>& words) const override {
     enum class Kind { kSpace, kWord, kOther };
     Kind last = Kind::kSpace;
-    for_each_code_point(text, within, [&](uint32_t begin, uint32_t end, uint8_t classes) {
-      const Kind kind = (classes & unicode::kWord) != 0         ? Kind::kWord
-                        : (classes & unicode::kWhitespace) != 0 ? Kind::kSpace
-                                                                : Kind::kOther;
-      if (kind != Kind::kSpace) {
-        if (kind == last)
-          words.back().end = end;
-        else
-          words.push_back({begin, end});
-      }
-      last = kind;
-    });
+    unicode::for_each_class(
+        text, within.begin, within.end, [&](uint32_t begin, uint32_t end, uint8_t classes) {
+          const Kind kind = (classes & unicode::kWord) != 0         ? Kind::kWord
+                            : (classes & unicode::kWhitespace) != 0 ? Kind::kSpace
+                                                                    : Kind::kOther;
+          if (kind != Kind::kSpace) {
+            if (kind == last)
+              words.back().end = end;
+            else
+              words.push_back({begin, end});
+          }
+          last = kind;
+        });
   }
-};
-
-// What becomes of a delimiter between two words.
-enum class Delimiter { kRemoved, kIsolated, kMergedWithPrevious, kMergedWithNext, kContiguous };
-
-std::optional<Delimiter> parse_delimiter(std::string_view name) {
-  constexpr std::pair<std::string_view, Delimiter> kNames[] = {
-      {"Removed", Delimiter::kRemoved},
-      {"Isolated", Delimiter::kIsolated},
-      {"MergedWithPrevious", Delimiter::kMergedWithPrevious},
-      {"MergedWithNext", Delimiter::kMergedWithNext},
-      {"Contiguous", Delimiter::kContiguous},
-  };
-  for (const auto& [known, delimiter] : kNames) {
-    if (known == name) return delimiter;
-  }
-  return std::nullopt;
-}
-
-struct Segment {
-  Range range;
-  bool delimiter = false;
-};
-
-// Appends a segment as a word, or joins it to the word before it when `join` says so.
-void add_word(const Segment& segment, bool join, std::vector<Range>& words, size_t first_word) {
-  if (join && words.size() > first_word) {
-    words.back() = {std::min(words.back().begin, segment.range.begin),
-                    std::max(words.back().end, segment.range.end)};
-  } else {
-    words.push_back(segment.range);
-  }
-}
-
-void merge_segments(std::span<const Segment> segments, Delimiter behavior,
-                    std::vector<Range>& words) {
-  const size_t first_word = words.size();
-  const bool backwards = behavior == Delimiter::kMergedWithNext;
-  bool after_delimiter = false;
-  for (size_t i = 0; i < segments.size(); ++i) {
-    const Segment& segment = segments[backwards ? segments.size() - 1 - i : i];
-    switch (behavior) {
-      case Delimiter::kRemoved:
-        if (!segment.delimiter) words.push_back(segment.range);
-        break;
-      case Delimiter::kIsolated:
-        words.push_back(segment.range);
-        break;
-      case Delimiter::kMergedWithPrevious:
-      case Delimiter::kMergedWithNext:
-        add_word(segment, segment.delimiter && !after_delimiter, words, first_word);
-        break;
-      case Delimiter::kContiguous:
-        add_word(segment, segment.delimiter == after_delimiter, words, first_word);
-        break;
-    }
-    after_delimiter = segment.delimiter;
-  }
-  if (backwards) std::reverse(words.begin() + static_cast<ptrdiff_t>(first_word), words.end());
-}
-
-class Punctuation final : public PreTokenizer {
- public:
-  explicit Punctuation(Delimiter behavior) : behavior_(behavior) {}
-
-  void split(std::string_view text, Range within, std::vector<Range>& words) const override {
-    std::vector<Segment> segments;
-    uint32_t begin_of_rest = within.begin;
-    for_each_code_point(text, within, [&](uint32_t begin, uint32_t end, uint8_t classes) {
-      if ((classes & unicode::kPunctuation) == 0) return;
-      if (begin_of_rest != begin) segments.push_back({{begin_of_rest, begin}, false});
-      segments.push_back({{begin, end}, true});
-      begin_of_rest = end;
-    });
-    if (begin_of_rest != within.end) segments.push_back({{begin_of_rest, within.end}, false});
-    merge_segments(segments, behavior_, words);
-  }
-
- private:
-  Delimiter behavior_;
 };
 
 class PreTokenizerSequence final : public PreTokenizer {
@@ -185,10 +94,13 @@ class PreTokenizerSequence final : public PreTokenizer {
       next.tracked = from.tracked;
       const uint32_t begin = source == &from ? stretch.range.begin : 0;
       std::vector<Range> after;
+      NormalizedText& target = i == *last_rewriting_ ? to : next;
       for (const Range& word : before) {
         const Stretch part = {word, stretch.begins_text && word.begin == begin};
-        parts_[i]->rewrite(*source, part, i == *last_rewriting_ ? to : next, after);
+        parts_[i]->rewrite(*source, part, target, after);
       }
+      to.failed |= target.failed;
+      if (to.failed) return;
       before = std::move(after);
       between = std::move(next);
       source = &between;
@@ -197,6 +109,22 @@ class PreTokenizerSequence final : public PreTokenizer {
   }
 
   double growth() const override { return growth_; }
+
+  // One cut at most, and the bytes spelt last.
+  std::optional<Cutting> cutting() const override {
+    Cutting all;
+    for (const auto& part : parts_) {
+      const std::optional<Cutting> next = part->cutting();
+      if (!next || all.writes_bytes || (next->word_end != nullptr && all.word_end != nullptr) ||
+          (next->adds_space && all.word_end != nullptr)) {
+        return std::nullopt;
+      }
+      if (next->word_end != nullptr) all.word_end = next->word_end;
+      all.adds_space |= next->adds_space;
+      all.writes_bytes = next->writes_bytes;
+    }
+    return all;
+  }
 
  private:
   static void split_words(const PreTokenizer& part, std::string_view text,
@@ -230,13 +158,6 @@ Made make_bert_pre_tokenizer(const json::object&) {
 Made make_whitespace(const json::object&) { return Made(std::make_unique<Whitespace>()); }
 Made make_whitespace_split(const json::object&) {
   return Made(std::make_unique<WhitespaceSplit>());
-}
-
-Made make_punctuation(const json::object& spec) {
-  WDE_ASSIGN_OR_RETURN(const std::string name, json::get_string(spec, "behavior", "Isolated"));
-  const std::optional<Delimiter> behavior = parse_delimiter(name);
-  if (!behavior) return unsupported_error("behavior \"{}\"", name);
-  return Made(std::make_unique<Punctuation>(*behavior));
 }
 
 Made make_pre_tokenizer_sequence(const json::object& spec) {

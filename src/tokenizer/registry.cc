@@ -17,6 +17,7 @@ constexpr Factory<Normalizer> kNormalizers[] = {
     {"Nmt", make_nmt},
     {"Precompiled", make_precompiled},
     {"Sequence", make_normalizer_sequence},
+    {"ByteLevel", make_byte_level_normalizer},
 };
 
 constexpr Factory<PreTokenizer> kPreTokenizers[] = {
@@ -26,22 +27,38 @@ constexpr Factory<PreTokenizer> kPreTokenizers[] = {
     {"Punctuation", make_punctuation},
     {"Metaspace", make_metaspace},
     {"Sequence", make_pre_tokenizer_sequence},
+    {"ByteLevel", make_byte_level},
+    {"Split", make_split},
+    {"Digits", make_digits},
+    {"CharDelimiterSplit", make_char_delimiter_split},
+    {"FixedLength", make_fixed_length},
 };
 
 constexpr Factory<Model> kModels[] = {
     {"WordPiece", make_wordpiece},
     {"Unigram", make_unigram},
+    {"BPE", make_bpe},
+    {"WordLevel", make_word_level},
 };
 
 constexpr Factory<PostProcessor> kPostProcessors[] = {
     {"TemplateProcessing", make_template_processing},
     {"BertProcessing", make_bert_processing},
     {"RobertaProcessing", make_roberta_processing},
+    {"ByteLevel", make_byte_level_processing},
+    {"Sequence", make_processor_sequence},
 };
 
 constexpr Factory<Decoder> kDecoders[] = {
     {"WordPiece", make_wordpiece_decoder},
     {"Metaspace", make_metaspace_decoder},
+    {"ByteLevel", make_byte_level_decoder},
+    {"ByteFallback", make_byte_fallback_decoder},
+    {"Fuse", make_fuse_decoder},
+    {"Strip", make_strip_decoder},
+    {"Replace", make_replace_decoder},
+    {"BPEDecoder", make_bpe_decoder},
+    {"Sequence", make_decoder_sequence},
 };
 
 template <class Part>

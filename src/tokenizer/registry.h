@@ -46,6 +46,7 @@ Result<std::unique_ptr<Normalizer>> make_nfkd(const json::object& spec);
 Result<std::unique_ptr<Normalizer>> make_nmt(const json::object& spec);
 Result<std::unique_ptr<Normalizer>> make_precompiled(const json::object& spec);
 Result<std::unique_ptr<Normalizer>> make_normalizer_sequence(const json::object& spec);
+Result<std::unique_ptr<Normalizer>> make_byte_level_normalizer(const json::object& spec);
 
 Result<std::unique_ptr<PreTokenizer>> make_bert_pre_tokenizer(const json::object& spec);
 Result<std::unique_ptr<PreTokenizer>> make_whitespace(const json::object& spec);
@@ -53,17 +54,33 @@ Result<std::unique_ptr<PreTokenizer>> make_whitespace_split(const json::object& 
 Result<std::unique_ptr<PreTokenizer>> make_punctuation(const json::object& spec);
 Result<std::unique_ptr<PreTokenizer>> make_metaspace(const json::object& spec);
 Result<std::unique_ptr<PreTokenizer>> make_pre_tokenizer_sequence(const json::object& spec);
+Result<std::unique_ptr<PreTokenizer>> make_byte_level(const json::object& spec);
+Result<std::unique_ptr<PreTokenizer>> make_split(const json::object& spec);
+Result<std::unique_ptr<PreTokenizer>> make_digits(const json::object& spec);
+Result<std::unique_ptr<PreTokenizer>> make_char_delimiter_split(const json::object& spec);
+Result<std::unique_ptr<PreTokenizer>> make_fixed_length(const json::object& spec);
 
 Result<std::unique_ptr<Model>> make_wordpiece(const json::object& spec);
 Result<std::unique_ptr<Model>> make_unigram(const json::object& spec);
+Result<std::unique_ptr<Model>> make_bpe(const json::object& spec);
+Result<std::unique_ptr<Model>> make_word_level(const json::object& spec);
 
 Result<std::unique_ptr<PostProcessor>> make_template_processing(const json::object& spec);
 Result<std::unique_ptr<PostProcessor>> make_bert_processing(const json::object& spec);
 Result<std::unique_ptr<PostProcessor>> make_roberta_processing(const json::object& spec);
+Result<std::unique_ptr<PostProcessor>> make_byte_level_processing(const json::object& spec);
+Result<std::unique_ptr<PostProcessor>> make_processor_sequence(const json::object& spec);
 // For a tokenizer that names none: the text (type 0), then the pair (type 1), nothing added.
 std::unique_ptr<PostProcessor> make_plain_processing();
 
 Result<std::unique_ptr<Decoder>> make_wordpiece_decoder(const json::object& spec);
 Result<std::unique_ptr<Decoder>> make_metaspace_decoder(const json::object& spec);
+Result<std::unique_ptr<Decoder>> make_byte_level_decoder(const json::object& spec);
+Result<std::unique_ptr<Decoder>> make_byte_fallback_decoder(const json::object& spec);
+Result<std::unique_ptr<Decoder>> make_fuse_decoder(const json::object& spec);
+Result<std::unique_ptr<Decoder>> make_strip_decoder(const json::object& spec);
+Result<std::unique_ptr<Decoder>> make_replace_decoder(const json::object& spec);
+Result<std::unique_ptr<Decoder>> make_bpe_decoder(const json::object& spec);
+Result<std::unique_ptr<Decoder>> make_decoder_sequence(const json::object& spec);
 
 }  // namespace wde::tokenizer

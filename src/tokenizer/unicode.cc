@@ -2,6 +2,8 @@
 
 #include <utf8proc.h>
 
+#include <vector>
+
 namespace wde::tokenizer::unicode {
 namespace {
 
@@ -52,15 +54,51 @@ uint8_t classes_of_category(utf8proc_category_t category) {
     case UTF8PROC_CATEGORY_LT:
     case UTF8PROC_CATEGORY_LM:
     case UTF8PROC_CATEGORY_LO:
+      return kWord | kLetter;
     case UTF8PROC_CATEGORY_NL:
     case UTF8PROC_CATEGORY_ND:
-      return kWord;
+      return kWord | kNumber;
+    case UTF8PROC_CATEGORY_NO:
+      return kNumber;
     default:
       return 0;
   }
 }
 
 utf8proc_int32_t signed_code_point(char32_t c) { return static_cast<utf8proc_int32_t>(c); }
+
+// Above these there are no combining marks and no second halves of compositions.
+constexpr char32_t kInertTableSize = 0x20000;
+
+bool may_change_when_composed(char32_t c) {
+  char32_t parts[kMaxDecomposition];
+  return combining_class(c) != 0 || decompose(c, Form::kCanonical, parts) != 1 || parts[0] != c;
+}
+
+bool recomposes(char32_t c, const char32_t* parts, int count) {
+  char32_t composite = parts[0];
+  for (int i = 1; i < count && composite != 0; ++i) composite = compose(composite, parts[i]);
+  return composite == c;
+}
+
+// The code points that form C neither changes nor joins to what stands before them.
+std::vector<bool> make_inert_table() {
+  std::vector<bool> inert(kInertTableSize, true);
+  char32_t parts[kMaxDecomposition];
+  const auto forbid = [&](char32_t c) {
+    if (c < kInertTableSize) inert[c] = false;
+  };
+  for (char32_t c = 0; c < kInertTableSize; ++c) {
+    const utf8proc_property_t* property = utf8proc_get_property(signed_code_point(c));
+    if (property->combining_class != 0) forbid(c);
+    const bool hangul = c >= 0xAC00 && c <= 0xD7A3;
+    if (property->decomp_seqindex == UINT16_MAX && !hangul) continue;
+    const int count = decompose(c, Form::kCanonical, parts);
+    if (!hangul && !recomposes(c, parts, count)) forbid(c);
+    for (int i = 1; i < count; ++i) forbid(parts[i]);
+  }
+  return inert;
+}
 
 }  // namespace
 
@@ -131,6 +169,20 @@ bool is_lone_grapheme(char32_t code_point) {
 bool grapheme_breaks(char32_t before, char32_t after, int32_t& state) {
   return utf8proc_grapheme_break_stateful(signed_code_point(before), signed_code_point(after),
                                           &state);
+}
+
+bool is_composed(std::string_view text) {
+  static const std::vector<bool> inert = make_inert_table();
+  const char* const end = text.data() + text.size();
+  for (const char* at = text.data(); at != end;) {
+    if (static_cast<uint8_t>(*at) < 0x80) {
+      ++at;
+      continue;
+    }
+    const char32_t c = next(at);
+    if (c < kInertTableSize ? !inert[c] : may_change_when_composed(c)) return false;
+  }
+  return true;
 }
 
 bool is_ascii(std::string_view text) {

@@ -18,6 +18,8 @@ enum CharClass : uint8_t {
   kNonspacingMark = 8,  // Mn
   kMark = 16,           // Mn, Mc, Me
   kWord = 32,           // regex \w: Alphabetic, M*, Nd, Pc, Join_Control
+  kLetter = 64,         // general categories L*
+  kNumber = 128,        // general categories N*
 };
 
 // The classes of all code points: those of the basic plane looked up in a table that is filled from
@@ -76,6 +78,19 @@ inline char32_t next(const char*& at) {
   return at += 4, code_point;
 }
 
+// Calls visit(begin, end, classes) for every code point of text[from, to), by its bytes.
+template <class Visit>
+void for_each_class(std::string_view text, uint32_t from, uint32_t to, const Visit& visit) {
+  const CharClasses& classes = CharClasses::get();
+  const char* const begin = text.data();
+  const char* const end = begin + to;
+  for (const char* at = begin + from; at != end;) {
+    const auto first = static_cast<uint32_t>(at - begin);
+    const uint8_t found = classes.of(next(at));
+    visit(first, static_cast<uint32_t>(at - begin), found);
+  }
+}
+
 // Steps back over one code point; `at` must be behind a well-formed sequence.
 inline char32_t previous(const char*& at) {
   do --at;
@@ -104,5 +119,8 @@ inline int encode(char32_t code_point, char* out) {
 }
 
 bool is_ascii(std::string_view text);
+// Whether `text`, which is valid UTF-8, is certainly in normalization form C, for none of its code
+// points is ever changed by that or joins another.
+bool is_composed(std::string_view text);
 
 }  // namespace wde::tokenizer::unicode

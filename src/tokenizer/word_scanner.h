@@ -11,20 +11,20 @@
 
 #include "tokenizer/added_vocabulary.h"
 #include "tokenizer/parts.h"
+#include "tokenizer/text_scanner.h"
 
 namespace wde::tokenizer {
 
-class WordScanner {
+class WordScanner final : public TextScanner {
  public:
   // The parts must outlive the scanner. Null where they do more than look at one code point.
   static std::unique_ptr<WordScanner> make(const Normalizer* normalizer,
                                            const PreTokenizer* pre_tokenizer, const Model& model,
                                            const AddedTokenMatcher& added);
 
-  // Appends the ids of `text`, which is valid UTF-8, until it ends or a word leaves more than
-  // `enough` in `ids`. False, with anything in `ids`, when the normalized text may hold an added
-  // token.
-  [[nodiscard]] bool scan(std::string_view text, size_t enough, std::vector<int32_t>& ids) const;
+  // False when the normalized text may hold an added token.
+  [[nodiscard]] bool scan(std::string_view text, size_t enough,
+                          std::vector<int32_t>& ids) const override;
 
  private:
   enum class Role : uint8_t {

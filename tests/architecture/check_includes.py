@@ -31,6 +31,7 @@ CONFINED = (
     (r"openssl/", r"(checkpoint|entrypoints/http)/.*|tokenizer/base64\.cc"),
     (r"zip\.h", r"checkpoint/zip_archive\.cc"),
     (r"utf8proc", r"tokenizer/.*"),
+    (r"pcre2", r"tokenizer/regex\.cc"),
     (r"fmt/", r".*"),
 )
 
