@@ -81,10 +81,6 @@ Result<object> make_normalizer_spec(const object& config) {
   return spec;
 }
 
-value template_piece(const char* kind, std::string_view id, int type_id) {
-  return {{kind, {{"id", id}, {"type_id", type_id}}}};
-}
-
 // [CLS] A [SEP], [CLS] A [SEP] B [SEP] with type 1 for the pair; RoBERTa's kind has no types.
 object make_post_processor_spec(std::string_view type, const std::pair<std::string, value>& cls,
                                 const std::pair<std::string, value>& sep) {
@@ -118,9 +114,7 @@ Result<object> spec_from_vocab_txt(const std::string& folder) {
     const value* id = vocabulary.if_contains(token);
     return id == nullptr ? std::nullopt : std::optional(id->as_int64());
   };
-  WDE_ASSIGN_OR_RETURN(
-      SpecialTokens special,
-      SpecialTokens::read(folder, {id_of, static_cast<int64_t>(vocabulary.size())}));
+  WDE_ASSIGN_OR_RETURN(SpecialTokens special, SpecialTokens::read(folder));
   WDE_ASSIGN_OR_RETURN(const Family* family, find_family(special.config()));
   WDE_RETURN_IF_ERROR(special.add_decoder());
   for (const auto& [role, fallback] : family->special_tokens) {
@@ -146,7 +140,7 @@ Result<object> spec_from_vocab_txt(const std::string& folder) {
   spec["post_processor"] = make_post_processor_spec(family->post_processor, cls, sep);
   spec["decoder"] = {{"type", "WordPiece"}, {"prefix", "##"}, {"cleanup", true}};
   const std::string unknown = special.role("unk_token");
-  spec["added_tokens"] = special.take();
+  spec["added_tokens"] = special.take(static_cast<int64_t>(vocabulary.size()), id_of);
   spec["model"] = {{"type", "WordPiece"},
                    {"unk_token", unknown},
                    {"continuing_subword_prefix", "##"},

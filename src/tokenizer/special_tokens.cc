@@ -51,7 +51,11 @@ const value* find_set(const object& from, std::string_view key) {
   return found == nullptr || found->is_null() ? nullptr : found;
 }
 
-Result<SpecialTokens> SpecialTokens::read(const std::string& folder, Vocabulary vocabulary) {
+value template_piece(std::string_view kind, std::string_view id, int type_id) {
+  return {{kind, {{"id", id}, {"type_id", type_id}}}};
+}
+
+Result<SpecialTokens> SpecialTokens::read(const std::string& folder) {
   SpecialTokens result;
   WDE_ASSIGN_OR_RETURN(result.config_, read_json_object(folder + "/tokenizer_config.json"));
   WDE_ASSIGN_OR_RETURN(result.map_, read_json_object(folder + "/special_tokens_map.json"));
@@ -63,7 +67,6 @@ Result<SpecialTokens> SpecialTokens::read(const std::string& folder, Vocabulary 
       return data_loss_error("{}/added_tokens.json: \"{}\" has no id", folder, content);
     result.ids_in_files_.emplace(content, *id);
   }
-  result.vocabulary_ = std::move(vocabulary);
   return result;
 }
 
@@ -85,6 +88,7 @@ Status SpecialTokens::add_decoder() {
 Status SpecialTokens::add_role(std::string_view role, std::string_view fallback, Spaces spaces) {
   const value* found = find_set(config_, role);
   if (found == nullptr) found = find_set(map_, role);
+  if (found == nullptr && fallback.empty()) return {};
   const value by_default(fallback);
   WDE_ASSIGN_OR_RETURN(object token, added_token(found == nullptr ? by_default : *found));
   const bool says_nothing = found == nullptr || found->is_string();
@@ -119,13 +123,13 @@ Status SpecialTokens::add(object token) {
   return {};
 }
 
-array SpecialTokens::take() {
+array SpecialTokens::take(int64_t size, const IdOf& id_of) {
   std::stable_sort(entries_.begin(), entries_.end(),
                    [](const Entry& a, const Entry& b) { return a.order < b.order; });
   array tokens;
-  int64_t next_id = vocabulary_.size;
+  int64_t next_id = size;
   for (Entry& entry : entries_) {
-    const std::optional<int64_t> known = vocabulary_.id(entry.token.at("content").as_string());
+    const std::optional<int64_t> known = id_of(entry.token.at("content").as_string());
     entry.token["id"] = known ? *known : next_id++;
     tokens.push_back(std::move(entry.token));
   }
@@ -133,7 +137,8 @@ array SpecialTokens::take() {
 }
 
 std::string SpecialTokens::role(std::string_view name) const {
-  return std::string(roles_.at(name).as_string());
+  const value* token = roles_.if_contains(name);
+  return token == nullptr ? std::string() : std::string(token->as_string());
 }
 
 }  // namespace wde::tokenizer

@@ -21,17 +21,15 @@ Result<json::object> read_json_object(const std::string& path);
 // A member that is there and not null; null otherwise.
 const json::value* find_set(const json::object& from, std::string_view key);
 
+// {kind: {"id": id, "type_id": type_id}}: a piece of TemplateProcessing's templates.
+json::value template_piece(std::string_view kind, std::string_view id, int type_id);
+
 class SpecialTokens {
  public:
-  // The tokens' ids in the model's vocabulary, and how many it has.
-  struct Vocabulary {
-    std::function<std::optional<int64_t>(std::string_view)> id;
-    int64_t size = 0;
-  };
   enum class Spaces { kStay, kTakenFromLeft };
 
   // Reads the folder's files. Errors: kDataLoss, kIoError.
-  static Result<SpecialTokens> read(const std::string& folder, Vocabulary vocabulary);
+  static Result<SpecialTokens> read(const std::string& folder);
 
   const json::object& config() const { return config_; }  // tokenizer_config.json
 
@@ -44,12 +42,13 @@ class SpecialTokens {
   Status add_others();
   Status add(json::object token);
 
-  // Of a role that was added.
+  // The token of a role; empty where there is none.
   std::string role(std::string_view name) const;
-  // All that was added, as tokenizer.json's "added_tokens". Those that the vocabulary lacks stand
-  // by the ids that the files give them, then as they were added, and get the ids behind the
-  // vocabulary's in this order.
-  json::array take();
+  // All that was added, as tokenizer.json's "added_tokens". Those that the model's
+  // vocabulary lacks stand by the ids that the files give them, then as they were added, and get
+  // the ids behind the vocabulary's in this order; it has `size` tokens, and `id_of` tells theirs.
+  using IdOf = std::function<std::optional<int64_t>(std::string_view)>;
+  json::array take(int64_t size, const IdOf& id_of);
 
  private:
   SpecialTokens() = default;
@@ -57,7 +56,6 @@ class SpecialTokens {
   json::object config_;
   json::object map_;
   std::map<std::string, int64_t, std::less<>> ids_in_files_;  // of added tokens, by content
-  Vocabulary vocabulary_;
   struct Entry {
     int64_t order;  // the id in the files, or behind all of those
     json::object token;

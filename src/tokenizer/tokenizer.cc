@@ -1,10 +1,13 @@
 #include "tokenizer/tokenizer.h"
 
+#include <fmt/ranges.h>
+
 #include "base/file.h"
 #include "base/json.h"
 #include "tokenizer/legacy_folder.h"
 #include "tokenizer/pipeline.h"
 #include "tokenizer/registry.h"
+#include "tokenizer/sentencepiece_folder.h"
 
 namespace wde::tokenizer {
 namespace {
@@ -50,6 +53,18 @@ Result<std::unique_ptr<Tokenizer>> make_tokenizer(const json::object& spec) {
   return Pipeline::make(std::move(parts), std::move(added));
 }
 
+// Of a folder without tokenizer.json, by what was made of the file at `path`.
+Result<std::unique_ptr<Tokenizer>> load_spec(const Result<json::object>& spec,
+                                             const std::string& path) {
+  if (!spec.ok()) return spec.status().with_context(path);
+  Result<std::unique_ptr<Tokenizer>> loaded = make_tokenizer(*spec);
+  if (!loaded.ok()) return loaded.status().with_context(path);
+  return loaded;
+}
+
+constexpr const char* kSentencepieceFiles[] = {"sentencepiece.bpe.model", "spiece.model",
+                                               "spm.model", "tokenizer.model"};
+
 }  // namespace
 
 Result<std::unique_ptr<Tokenizer>> load_tokenizer_json(std::string_view text) {
@@ -67,13 +82,14 @@ Result<std::unique_ptr<Tokenizer>> load_tokenizer(const std::string& folder) {
     if (!loaded.ok()) return loaded.status().with_context(json_path);
     return loaded;
   }
-  if (file_exists(vocab_path)) {
-    WDE_ASSIGN_OR_RETURN(const json::object spec, spec_from_vocab_txt(folder));
-    Result<std::unique_ptr<Tokenizer>> loaded = make_tokenizer(spec);
-    if (!loaded.ok()) return loaded.status().with_context(vocab_path);
-    return loaded;
+  if (file_exists(vocab_path)) return load_spec(spec_from_vocab_txt(folder), vocab_path);
+  for (const char* file : kSentencepieceFiles) {
+    const std::string path = folder + "/" + file;
+    if (file_exists(path)) return load_spec(spec_from_sentencepiece(folder, file), path);
   }
-  return not_found_error("{} holds no tokenizer: looked for tokenizer.json and vocab.txt", folder);
+  return not_found_error(
+      "{} holds no tokenizer: looked for tokenizer.json, vocab.txt and sentencepiece models ({})",
+      folder, fmt::join(kSentencepieceFiles, ", "));
 }
 
 }  // namespace wde::tokenizer

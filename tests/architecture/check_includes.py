@@ -32,6 +32,7 @@ CONFINED = (
     (r"zip\.h", r"checkpoint/zip_archive\.cc"),
     (r"utf8proc", r"tokenizer/.*"),
     (r"pcre2", r"tokenizer/regex\.cc"),
+    (r"google/protobuf/", r"tokenizer/sentencepiece_model\.cc"),
     (r"fmt/", r".*"),
 )
 

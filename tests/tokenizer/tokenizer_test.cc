@@ -171,7 +171,7 @@ TEST(Tokenizer, SaysWhatAFolderLacks) {
   const test::TemporaryFolder folder;
   const Status status = load_tokenizer(folder.root()).status();
   EXPECT_EQ(status.code(), StatusCode::kNotFound);
-  EXPECT_THAT(status.message(), HasSubstr("looked for tokenizer.json and vocab.txt"));
+  EXPECT_THAT(status.message(), HasSubstr("looked for tokenizer.json, vocab.txt"));
 }
 
 TEST(Tokenizer, RefusesAClassThatHasNoVocabTxt) {
