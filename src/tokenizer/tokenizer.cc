@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "tokenizer/legacy_folder.h"
+#include "tokenizer/merges_folder.h"
 #include "tokenizer/pipeline.h"
 #include "tokenizer/registry.h"
 #include "tokenizer/sentencepiece_folder.h"
@@ -87,8 +88,11 @@ Result<std::unique_ptr<Tokenizer>> load_tokenizer(const std::string& folder) {
     const std::string path = folder + "/" + file;
     if (file_exists(path)) return load_spec(spec_from_sentencepiece(folder, file), path);
   }
+  if (file_exists(folder + "/vocab.json") && file_exists(folder + "/merges.txt"))
+    return load_spec(spec_from_vocab_and_merges(folder), folder + "/vocab.json");
   return not_found_error(
-      "{} holds no tokenizer: looked for tokenizer.json, vocab.txt and sentencepiece models ({})",
+      "{} holds no tokenizer: looked for tokenizer.json, vocab.txt, sentencepiece models ({}), and "
+      "vocab.json with merges.txt",
       folder, fmt::join(kSentencepieceFiles, ", "));
 }
 

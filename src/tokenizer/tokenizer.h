@@ -70,10 +70,11 @@ class Tokenizer {
   virtual int special_tokens_added(bool pair) const = 0;
 };
 
-// Loads from a Hugging Face folder: tokenizer.json, else vocab.txt, else a sentencepiece model
-// (+ tokenizer_config.json, special_tokens_map.json, added_tokens.json, config.json). Errors:
-// kNotFound (no tokenizer file: the message lists what was looked for), kDataLoss (a broken file),
-// kUnsupported (a part that no module here implements: named, with the known ones).
+// Loads from a Hugging Face folder: tokenizer.json, else vocab.txt, else a sentencepiece model,
+// else vocab.json with merges.txt (+ tokenizer_config.json, special_tokens_map.json,
+// added_tokens.json, config.json). Errors: kNotFound (no tokenizer file: the message lists what was
+// looked for), kDataLoss (a broken file), kUnsupported (a part that no module here implements:
+// named, with the known ones).
 Result<std::unique_ptr<Tokenizer>> load_tokenizer(const std::string& folder);
 
 // The same from the text of a tokenizer.json, which may be hostile. Errors: kDataLoss,
