@@ -176,14 +176,35 @@ def real_tokenizers(data):
         yield f"tokenizers/{name}/vocab.txt", fast.backend_tokenizer
 
 
+def versions(*more):
+    return {"python": platform.python_version(), "tokenizers": tokenizers.__version__,
+            "transformers": transformers.__version__} | {module.__name__: module.__version__ for module in more}
+
+
+def add_real_texts(goldens, name, tokenizer, data):
+    for file, texts in real_texts(data):
+        goldens["files"].append({"tokenizer": name, "file": file, **digest(tokenizer, texts)})
+        options = {"max_length": 24, "left": file.endswith("de-dev.csv")}
+        goldens["files"].append({"tokenizer": name, "file": file, "options": options, **digest(tokenizer, texts, **options)})
+
+
+def write(goldens, path):
+    lines = []
+    for key, value in goldens.items():
+        if isinstance(value, list):
+            rows = ",\n".join(json.dumps(row, ensure_ascii=True, separators=(",", ":")) for row in value)
+            lines.append(f"{json.dumps(key)}:[\n{rows}]")
+        else:
+            lines.append(f"{json.dumps(key)}:{json.dumps(value)}")
+    path.write_text("{" + ",\n".join(lines) + "}\n")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=pathlib.Path, default=ROOT / "../shared/data")
     data = parser.parse_args().data
     train_fixture()
-    goldens = {"made_by": "tools/make_tokenizer_goldens.py",
-               "versions": {"python": platform.python_version(), "tokenizers": tokenizers.__version__,
-                            "transformers": transformers.__version__},
+    goldens = {"made_by": "tools/make_tokenizer_goldens.py", "versions": versions(),
                "cases": [], "decodings": [], "files": []}
     fixture = Tokenizer.from_file(str(OUT / "fixture/tokenizer.json"))
     from_vocab = transformers.AutoTokenizer.from_pretrained(str(OUT / "fixture_vocab")).backend_tokenizer
@@ -192,18 +213,8 @@ def main():
         goldens["decodings"] += decodings(name, tokenizer)
     for name, tokenizer in real_tokenizers(data):
         goldens["cases"] += detailed_cases(name, tokenizer, thorough=False)
-        for file, texts in real_texts(data):
-            goldens["files"].append({"tokenizer": name, "file": file, **digest(tokenizer, texts)})
-            options = {"max_length": 24, "left": file.endswith("de-dev.csv")}
-            goldens["files"].append({"tokenizer": name, "file": file, "options": options, **digest(tokenizer, texts, **options)})
-    lines = []
-    for key, value in goldens.items():
-        if isinstance(value, list):
-            rows = ",\n".join(json.dumps(row, ensure_ascii=True, separators=(",", ":")) for row in value)
-            lines.append(f"{json.dumps(key)}:[\n{rows}]")
-        else:
-            lines.append(f"{json.dumps(key)}:{json.dumps(value)}")
-    (OUT / "goldens.json").write_text("{" + ",\n".join(lines) + "}\n")
+        add_real_texts(goldens, name, tokenizer, data)
+    write(goldens, OUT / "goldens.json")
 
 
 if __name__ == "__main__":

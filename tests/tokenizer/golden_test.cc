@@ -18,10 +18,27 @@
 namespace wde::tokenizer {
 namespace {
 
-const json::object& goldens() {
-  static const json::value parsed =
-      json::parse_file(test::fixture("tokenizer/goldens.json")).value();
-  return parsed.as_object();
+// Every golden file: tests/data/tokenizer/goldens*.json, one a script.
+const std::vector<json::value>& golden_files() {
+  static const std::vector<json::value> parsed = [] {
+    std::vector<json::value> files;
+    for (const auto& entry : std::filesystem::directory_iterator(test::fixture("tokenizer"))) {
+      if (entry.path().filename().string().starts_with("goldens"))
+        files.push_back(json::parse_file(entry.path().string()).value());
+    }
+    return files;
+  }();
+  return parsed;
+}
+
+// Calls visit(golden) for each element of the files' section `key`, where they have it.
+template <class Visit>
+void for_each_golden(std::string_view key, const Visit& visit) {
+  for (const json::value& file : golden_files()) {
+    const json::value* section = file.as_object().if_contains(key);
+    for (size_t i = 0; section != nullptr && i < section->as_array().size(); ++i)
+      visit(section->as_array()[i].as_object());
+  }
 }
 
 std::string text_of(const json::object& from, std::string_view key) {
@@ -38,12 +55,50 @@ std::unique_ptr<Tokenizer> load_vocab_txt(const std::string& path) {
   return load_tokenizer(folder.root()).value();
 }
 
-// The tokenizer a golden names: one of our fixtures, or a file of the real data; null where that is
-// absent.
+std::string gunzip(const std::string& path) {
+  const std::unique_ptr<FILE, int (*)(FILE*)> pipe(popen(("gzip -dc '" + path + "'").c_str(), "r"),
+                                                   pclose);
+  std::string bytes;
+  char buffer[1 << 16];
+  while (const size_t count = fread(buffer, 1, sizeof(buffer), pipe.get()))
+    bytes.append(buffer, count);
+  return bytes;
+}
+
+// A folder as a golden file describes it: {"name", "files": {name: {"fixture": path} | {"data":
+// path} | {"text": …}}}; null where a file of the real data is absent.
+std::unique_ptr<Tokenizer> load_folder(const json::object& description) {
+  const test::TemporaryFolder folder;
+  for (const auto& [name, source] : description.at("files").as_object()) {
+    const json::object& from = source.as_object();
+    std::string path;
+    if (from.contains("fixture")) path = test::fixture(text_of(from, "fixture"));
+    if (from.contains("data")) path = test::real_data(text_of(from, "data"));
+    if (from.contains("text"))
+      folder.write(std::string(name), text_of(from, "text"));
+    else if (path.empty())
+      return nullptr;
+    else if (path.ends_with(".gz"))
+      folder.write(std::string(name), gunzip(path));
+    else
+      std::filesystem::copy_file(path, folder.path(std::string(name)));
+  }
+  return load_tokenizer(folder.root()).value();
+}
+
+// The tokenizer a golden names: a folder that its file describes, one of our fixtures, or a file of
+// the real data; null where that is absent.
 const Tokenizer* load(const std::string& name) {
   static std::map<std::string, std::unique_ptr<Tokenizer>> loaded;
   const auto [at, is_new] = loaded.try_emplace(name);
   if (!is_new) return at->second.get();
+  bool described = false;
+  for_each_golden("folders", [&](const json::object& description) {
+    if (text_of(description, "name") != name) return;
+    at->second = load_folder(description);
+    described = true;
+  });
+  if (described) return at->second.get();
   if (name.starts_with("fixture")) {
     at->second = load_tokenizer(test::fixture("tokenizer/" + name)).value();
     return at->second.get();
@@ -110,25 +165,25 @@ void check_case(const Tokenizer& tokenizer, const json::object& golden) {
 
 TEST(TokenizerGolden, HostileStrings) {
   size_t checked = 0;
-  for (const json::value& golden : goldens().at("cases").as_array()) {
-    const Tokenizer* tokenizer = load(text_of(golden.as_object(), "tokenizer"));
-    if (tokenizer == nullptr) continue;  // RealTexts says so aloud
-    check_case(*tokenizer, golden.as_object());
+  for_each_golden("cases", [&](const json::object& golden) {
+    const Tokenizer* tokenizer = load(text_of(golden, "tokenizer"));
+    if (tokenizer == nullptr) return;  // RealTexts says so aloud
+    check_case(*tokenizer, golden);
     ++checked;
-  }
-  EXPECT_GE(checked, 240u);  // the two fixtures' alone
+  });
+  EXPECT_GE(checked, 240u);  // the fixtures' alone
 }
 
 TEST(TokenizerGolden, Decodings) {
-  for (const json::value& value : goldens().at("decodings").as_array()) {
-    const json::object& golden = value.as_object();
+  for_each_golden("decodings", [&](const json::object& golden) {
     SCOPED_TRACE(boost::json::serialize(golden));
     const std::vector<int64_t> wide = numbers(golden.at("ids"));
     const std::vector<int32_t> ids(wide.begin(), wide.end());
     const Tokenizer* tokenizer = load(text_of(golden, "tokenizer"));
+    if (tokenizer == nullptr) return;
     EXPECT_EQ(tokenizer->decode(ids, golden.at("skip_special").as_bool()).value(),
               text_of(golden, "text"));
-  }
+  });
 }
 
 struct Digest {
@@ -178,8 +233,7 @@ const std::vector<test::TextCase>& texts_of(const std::string& file) {
 TEST(TokenizerGolden, RealTexts) {
   WDE_SKIP_WITHOUT(test::real_data("tokenizers/bert-base-uncased/vocab.txt"),
                    "the real tokenizers and texts");
-  for (const json::value& value : goldens().at("files").as_array()) {
-    const json::object& golden = value.as_object();
+  for_each_golden("files", [&](const json::object& golden) {
     SCOPED_TRACE(boost::json::serialize(golden));
     const Tokenizer* tokenizer = load(text_of(golden, "tokenizer"));
     ASSERT_NE(tokenizer, nullptr);
@@ -188,7 +242,7 @@ TEST(TokenizerGolden, RealTexts) {
     const Digest found = digest(*tokenizer, texts, options_of(golden));
     EXPECT_EQ(found.tokens, golden.at("tokens").as_int64());
     EXPECT_EQ(found.crc32, golden.at("crc32").as_int64());
-  }
+  });
 }
 
 }  // namespace
