@@ -1,14 +1,15 @@
-// Attention alone: GFLOP/s of 4 D S^2 per head and sequence, and the share of this core's peak in
-// the same precision, which is measured right before and after each case, because other tenants of
-// the machine come and go. One thread; 12 heads in a
-// packed [T, 3 C] buffer, as the layers lay it out.
-//   wde_attention_benchmark --benchmark_filter='flash/.*f32'
+// Attention alone: GFLOP/s of 4 D per head and pair of tokens that see each other (terms of a score
+// beside q·k do not count), and the share of this core's peak in the same precision, which is
+// measured right before and after each case, because other tenants of the machine come and go. One
+// thread; 12 heads in a packed [T, 3 C] buffer, as the layers lay it out.
+//   wde_attention_benchmark --benchmark_filter='flash/.*f32/D64/S512'
 #include <benchmark/benchmark.h>
 #include <time.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <deque>
 #include <random>
 #include <string>
 #include <vector>
@@ -31,13 +32,32 @@ double thread_seconds() {
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
 }
 
+enum class Kind { kPlain, kCausal, kWindow, kBias, kSoftcap, kDisentangled };
+
+constexpr const char* kKindNames[] = {"plain", "causal",  "window",
+                                      "bias",  "softcap", "disentangled"};
+
 struct Case {
   std::string backend;
   std::string isa;
   DType dtype;
   int64_t length;
   int head_size;
+  Kind kind = Kind::kPlain;
 };
+
+// DeBERTa-v2's buckets of 256 for up to 512 positions, by distance.
+std::vector<int32_t> log_buckets() {
+  constexpr int kLinear = 128, kRadius = 511;
+  std::vector<int32_t> rows;
+  for (int d = -kRadius; d <= kRadius; ++d) {
+    const double size = std::abs(d);
+    const double further = std::log(size / kLinear) / std::log(511.0 / kLinear) * (kLinear - 1);
+    const double bucket = size <= kLinear ? size : kLinear + std::ceil(further);
+    rows.push_back(static_cast<int32_t>(2 * kLinear + (d < 0 ? -bucket : bucket)));
+  }
+  return rows;
+}
 
 // A batch of equal sequences on the CPU with an attention that runs on it.
 class Bench {
@@ -46,12 +66,7 @@ class Bench {
     device_ = create_device("cpu").value();
     stream_ = device_->create_stream();
     ops_ = ops::choose_op_table("cpu", c.isa).value();
-    const AttentionProblem problem{.dtype = c.dtype,
-                                   .heads = kHeads,
-                                   .kv_heads = kHeads,
-                                   .head_size = c.head_size,
-                                   .scale = 1.0f / std::sqrt(static_cast<float>(c.head_size))};
-    attention_ = create_attention(problem, *device_, *ops_, c.backend).value();
+    attention_ = create_attention(problem(), *device_, *ops_, c.backend).value();
     fill();
   }
 
@@ -62,12 +77,49 @@ class Bench {
   }
 
   double flops() const {
+    double pairs = 0;
+    for (int64_t i = 0; i < case_.length; ++i) {
+      const TokenRange keys = visible_keys(attention_->problem(), i, case_.length);
+      pairs += static_cast<double>(keys.end - keys.begin);
+    }
     const auto sequences = static_cast<double>(cu_seqlens_.size() - 1);
-    return 4.0 * sequences * kHeads * static_cast<double>(case_.length * case_.length) *
-           case_.head_size;
+    return 4.0 * sequences * kHeads * pairs * case_.head_size;
   }
 
  private:
+  TensorView parameter(DType dtype, int64_t rows, int64_t columns) {
+    std::vector<float> values(static_cast<size_t>(rows * columns));
+    for (float& value : values) value = normal_(random_);
+    Storage& storage = parameters_.emplace_back(
+        device_->allocate(values.size() * dtype_size_bytes(dtype)).value());
+    convert_elements(values.data(), DType::kF32, storage.data(), dtype, values.size());
+    return TensorView::contiguous(storage.data(), dtype, {rows, columns});
+  }
+
+  AttentionProblem problem() {
+    AttentionProblem problem{.dtype = case_.dtype,
+                             .heads = kHeads,
+                             .kv_heads = kHeads,
+                             .head_size = case_.head_size,
+                             .scale = 1.0f / std::sqrt(static_cast<float>(case_.head_size))};
+    if (case_.kind == Kind::kCausal) problem.mask = MaskKind::kCausal;
+    if (case_.kind == Kind::kWindow) problem.window_left = problem.window_right = 64;
+    if (case_.kind == Kind::kBias) {
+      problem.distance_bias = parameter(DType::kF32, kHeads, 2 * 511 + 1);
+    }
+    if (case_.kind == Kind::kSoftcap) problem.softcap = 50;
+    if (case_.kind == Kind::kDisentangled) {
+      const int64_t columns = int64_t{kHeads} * case_.head_size;
+      position_rows_ = log_buckets();
+      problem.disentangled = {
+          .position_keys = parameter(case_.dtype, 512, columns),
+          .position_queries = parameter(case_.dtype, 512, columns),
+          .position_rows = TensorView::contiguous(position_rows_.data(), DType::kI32,
+                                                  {static_cast<int64_t>(position_rows_.size())})};
+    }
+    return problem;
+  }
+
   void fill() {
     const int64_t sequences = std::max<int64_t>(1, kBatchTokens / case_.length);
     const int64_t tokens = sequences * case_.length;
@@ -76,9 +128,7 @@ class Bench {
     qkv_ = device_->allocate(static_cast<size_t>(tokens * 3 * columns) * bytes).value();
     out_ = device_->allocate(static_cast<size_t>(tokens * columns) * bytes).value();
     std::vector<float> values(static_cast<size_t>(tokens * 3 * columns));
-    std::mt19937 random(1);
-    std::normal_distribution<float> normal;
-    for (float& value : values) value = normal(random);
+    for (float& value : values) value = normal_(random_);
     convert_elements(values.data(), DType::kF32, qkv_.data(), case_.dtype, values.size());
     for (int64_t b = 0; b <= sequences; ++b) {
       cu_seqlens_.push_back(static_cast<int32_t>(b * case_.length));
@@ -101,6 +151,10 @@ class Bench {
   const ops::OpTable* ops_ = nullptr;
   std::unique_ptr<Attention> attention_;
   Storage qkv_, out_, workspace_;
+  std::deque<Storage> parameters_;
+  std::vector<int32_t> position_rows_;
+  std::mt19937 random_{1};
+  std::normal_distribution<float> normal_;
   std::vector<int32_t> cu_seqlens_;
   AttentionArgs args_;
 };
@@ -128,7 +182,8 @@ void run_case(benchmark::State& state, const Case& c) {
 
 void register_case(const Case& c) {
   const std::string name =
-      fmt::format("{}/{}/{}/D{}/S{}", c.backend, c.isa, dtype_name(c.dtype), c.head_size, c.length);
+      fmt::format("{}/{}/{}/D{}/S{}/{}", c.backend, c.isa, dtype_name(c.dtype), c.head_size,
+                  c.length, kKindNames[static_cast<size_t>(c.kind)]);
   benchmark::RegisterBenchmark(name.c_str(), [c](benchmark::State& state) {
     run_case(state, c);
   })->Unit(benchmark::kMicrosecond);
@@ -137,9 +192,17 @@ void register_case(const Case& c) {
 void register_cases(const std::string& backend, const std::string& isa) {
   for (const DType dtype : {DType::kF32, DType::kBF16}) {
     for (const int head_size : {32, 64}) {
-      for (const int64_t length : {14, 32, 64, 128, 224, 512}) {
+      for (const int64_t length : {14, 32, 64, 128, 224, 256, 512}) {
         register_case({backend, isa, dtype, length, head_size});
       }
+    }
+    for (const Kind kind : {Kind::kCausal, Kind::kBias, Kind::kSoftcap, Kind::kDisentangled}) {
+      for (const int64_t length : {32, 128, 256, 512}) {
+        register_case({backend, isa, dtype, length, 64, kind});
+      }
+    }
+    for (const int64_t length : {128, 512, 2048, 8192}) {
+      register_case({backend, isa, dtype, length, 64, Kind::kWindow});
     }
   }
 }

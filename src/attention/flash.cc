@@ -1,6 +1,7 @@
 // Flash attention (Dao et al. 2022) over a ragged batch on a CPU: cuts the batch into work items
 // and hands them to the kernel of the op table's instruction set.
 #include <algorithm>
+#include <cstdint>
 
 #include "attention/backends.h"
 #include "attention/cpu/flash_kernel.h"
@@ -18,10 +19,47 @@ const FlashKernel* find_kernel(std::string_view instruction_set) {
   return nullptr;
 }
 
+template <class Element>
+FlashDistanceTable<Element> distance_table(const TensorView& table, int64_t columns) {
+  return {table.as<const Element>(), table.row_stride, columns / 2};
+}
+
+FlashPositions flash_positions(const Disentangled& terms) {
+  FlashPositions positions;
+  if (!terms) return positions;
+  positions.has_keys = terms.has_keys();
+  positions.has_queries = terms.has_queries();
+  positions.count = (positions.has_keys ? terms.position_keys : terms.position_queries).rows();
+  positions.keys = {terms.position_keys.data, terms.position_keys.row_stride};
+  positions.queries = {terms.position_queries.data, terms.position_queries.row_stride};
+  positions.rows = distance_table<int32_t>(terms.position_rows, terms.position_rows.rows());
+  return positions;
+}
+
+// All but the operands.
+FlashBatch flash_batch(const AttentionProblem& problem) {
+  const auto limit = [](int64_t window) { return window < 0 ? INT32_MAX : window; };
+  FlashBatch batch;
+  batch.dtype = problem.dtype;
+  batch.kv_heads = problem.kv_heads;
+  batch.group = problem.heads / problem.kv_heads;
+  batch.head_size = problem.head_size;
+  batch.window_left = limit(problem.window_left);
+  batch.window_right = problem.mask == MaskKind::kCausal ? 0 : limit(problem.window_right);
+  batch.scale = problem.scale;
+  batch.softcap = problem.softcap;
+  if (problem.has_distance_bias()) {
+    batch.distance_bias =
+        distance_table<float>(problem.distance_bias, problem.distance_bias.row_elements());
+  }
+  batch.positions = flash_positions(problem.disentangled);
+  return batch;
+}
+
 class FlashAttention final : public Attention {
  public:
   FlashAttention(const AttentionProblem& problem, const FlashKernel& kernel)
-      : problem_(problem), kernel_(kernel) {}
+      : problem_(problem), shared_(flash_batch(problem)), kernel_(kernel) {}
 
   const AttentionProblem& problem() const override { return problem_; }
   std::string_view name() const override { return "flash"; }
@@ -33,21 +71,16 @@ class FlashAttention final : public Attention {
   FlashBatch batch(const AttentionArgs& args) const;
 
   AttentionProblem problem_;
+  FlashBatch shared_;  // what problem_ says
   const FlashKernel& kernel_;
 };
 
-size_t FlashAttention::workspace_bytes(int64_t, int64_t, int64_t, int threads) const {
-  return static_cast<size_t>(threads) * kernel_.workspace_bytes(problem_.head_size);
+size_t FlashAttention::workspace_bytes(int64_t, int64_t, int64_t max_seqlen, int threads) const {
+  return static_cast<size_t>(threads) * kernel_.workspace_bytes(shared_, max_seqlen);
 }
 
 FlashBatch FlashAttention::batch(const AttentionArgs& args) const {
-  FlashBatch batch;
-  batch.dtype = problem_.dtype;
-  batch.kv_heads = problem_.kv_heads;
-  batch.group = problem_.heads / problem_.kv_heads;
-  batch.head_size = problem_.head_size;
-  batch.causal = problem_.mask == MaskKind::kCausal;
-  batch.scale = problem_.scale;
+  FlashBatch batch = shared_;
   batch.q = {args.q.data, args.q.row_stride};
   batch.k = {args.k.data, args.k.row_stride};
   batch.v = {args.v.data, args.v.row_stride};
@@ -80,7 +113,7 @@ void FlashAttention::run(ops::OpContext& context, const AttentionArgs& args,
   const std::span<const int32_t> cu_seqlens = args.host_cu_seqlens;
   const Cut cut =
       cut_batch(static_cast<int64_t>(cu_seqlens.size()) - 1, args.max_seqlen, problem_.kv_heads);
-  const size_t thread_bytes = kernel_.workspace_bytes(problem_.head_size);
+  const size_t thread_bytes = kernel_.workspace_bytes(shared, args.max_seqlen);
   const auto work = [&](size_t index, int thread) {
     const auto i = static_cast<int64_t>(index);
     const auto b = static_cast<size_t>(i / (cut.chunks * cut.head_groups));
@@ -116,10 +149,6 @@ std::string flash_refusal(const AttentionProblem& problem, const Device& device,
   if (problem.head_size > kMaxFlashHeadSize) {
     return fmt::format("head size {} (it takes up to {})", problem.head_size, kMaxFlashHeadSize);
   }
-  if (problem.window_left >= 0 || problem.window_right >= 0) return "windows";
-  if (problem.has_distance_bias()) return "a distance bias";
-  if (problem.disentangled) return "disentangled attention";
-  if (problem.softcap > 0) return "a softcap";
   return problem_refusal(problem);
 }
 

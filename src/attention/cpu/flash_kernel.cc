@@ -11,11 +11,12 @@
 // Elsewhere bf16 is widened to f32 on the way.
 //
 // Keys come in tiles of at most kMaxTileKeys, of a size that depends on the sequence's length
-// alone. A sequence of one tile needs no rescaling and writes its output straight from registers.
+// alone; those that no query of a block sees are skipped. A sequence of one tile needs no rescaling
+// and writes its output straight from registers. Whatever else a score may have is added to a
+// tile's scores before its softmax.
 #include "attention/cpu/flash_kernel.h"
 
 #include <algorithm>
-#include <limits>
 #include <type_traits>
 
 #include "ops/cpu/highway_targets.h"
@@ -26,6 +27,10 @@
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 
+#include "attention/cpu/flash_chunk-inl.h"
+#include "attention/cpu/flash_packing-inl.h"
+#include "attention/cpu/flash_positions-inl.h"
+#include "attention/cpu/flash_terms-inl.h"
 #include "attention/cpu/flash_tiles-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -36,42 +41,21 @@ namespace hn = hwy::HWY_NAMESPACE;
 using ops::HWY_NAMESPACE::StoreF32;
 using ops::HWY_NAMESPACE::StoreF32N;
 
-// A tile of K or V (32 KiB at head size 64) and its scores stay within reach of L1.
-constexpr int64_t kMaxTileKeys = 128;
-constexpr int64_t kMaxTokensInPlace = 32;  // at most kMaxTileKeys
-constexpr int kBlockVectors = 2;
-constexpr int kBlockQueries = kBlockVectors * kLanes;
-
-// ------------------------------------------------------------------ one work item
-
-template <class Element>
-struct Rows {
-  const Element* first;
-  ptrdiff_t stride;
-};
-
-// Offsets into a thread's workspace, in floats; every part is a whole number of cache lines.
-struct Layout {
-  explicit Layout(int head_size) {
-    const auto padded = static_cast<size_t>((head_size + kLanes - 1) / kLanes * kLanes);
-    const size_t chunk = kFlashChunkQueries;
-    queries = take(chunk * static_cast<size_t>(head_size));
-    keys = take(kMaxTileKeys * padded);
-    values = take(kMaxTileKeys * padded);
-    scores = take(kMaxTileKeys * kBlockQueries);
-    output = take(chunk * padded);
-    maximum = take(chunk);
-    sum = take(chunk);
-    rescale = take(kBlockQueries);
-    tile_maximum = take(kBlockQueries);
+// Parts of a thread's workspace.
+struct Scratch {
+  Scratch(const FlashBatch& batch, int64_t tokens, Carver& carver) {
+    const int64_t padded = RoundUp(batch.head_size, kLanes);
+    queries = carver.take<float>(kFlashChunkQueries * batch.head_size);
+    scores = carver.take<float>(kMaxTileKeys * kBlockQueries);
+    output = carver.take<float>(kFlashChunkQueries * padded);
+    maximum = carver.take<float>(kFlashChunkQueries);
+    sum = carver.take<float>(kFlashChunkQueries);
+    rescale = carver.take<float>(kBlockQueries);
+    tile_maximum = carver.take<float>(kBlockQueries);
+    if (batch.distance_bias.radius >= 0) bias = carver.take<float>(Chunk::MaxDistances(tokens));
   }
-  size_t take(size_t floats) {
-    const size_t begin = total;
-    total += (floats + 15) / 16 * 16;
-    return begin;
-  }
-  size_t queries, keys, values, scores, output, maximum, sum, rescale, tile_maximum;
-  size_t total = 0;
+  float *queries, *scores, *output, *maximum, *sum, *rescale, *tile_maximum;
+  float* bias = nullptr;  // by distance
 };
 
 // Of rows of T, multiplied as Dot does.
@@ -80,25 +64,23 @@ class ItemRun {
   using Element = typename Dot::Element;
 
  public:
-  ItemRun(const FlashBatch& batch, const FlashItem& item, float* workspace)
+  ItemRun(const FlashBatch& batch, const FlashItem& item, Carver carver)
       : batch_(batch),
         item_(item),
-        layout_(batch.head_size),
-        workspace_(workspace),
-        head_size_(batch.head_size),
-        vectors_((batch.head_size + kLanes - 1) / kLanes),
-        panels_(vectors_, kMaxValueVectors),
-        tiles_(item.tokens, kMaxTileKeys),
-        query_end_(std::min(item.query_begin + kFlashChunkQueries, item.tokens)) {}
+        scratch_(batch, item.tokens, carver),
+        chunk_(batch, item, Dot::kGroup),
+        tiles_(batch, item.tokens, carver),
+        positions_(batch, item.tokens, carver),
+        query_end_(chunk_.queries().end),
+        exponent_scale_(kLog2E * (TermsScale() ? 1.0f : batch.scale)) {}
 
   void Run() {
+    if (positions_) positions_.StartChunk(chunk_);
     for (int g = 0; g < batch_.group; ++g) {
       const int head = item_.kv_head * batch_.group + g;
-      PackQueries(head);
-      const int64_t visible = batch_.causal ? query_end_ : item_.tokens;
-      for (int64_t tile = 0; tile < tiles_.count() && tiles_.begin(tile) < visible; ++tile) {
-        if (tile != loaded_tile_) LoadTile(tile);
-        PlanPrefetch(head, tile);
+      StartHead(head);
+      for (int64_t tile = chunk_.first_tile(); tile < chunk_.end_tile(); ++tile) {
+        StartTile(head, tile);
         for (int64_t q = item_.query_begin; q < query_end_; q += kBlockQueries) {
           if (query_end_ - q > kLanes) {
             Block<2>(head, q, tile);
@@ -111,24 +93,52 @@ class ItemRun {
   }
 
  private:
+  static constexpr float kLog2E = 1.44269504f;
+
+  // Whether ScoresOf() gives scaled scores; else the exponent takes the scale, too.
+  bool TermsScale() const { return batch_.distance_bias.radius >= 0 || batch_.softcap > 0; }
+
   // Head `head`'s slice of the sequence's row `row`.
   T* Row(const FlashOperand& operand, int64_t head, int64_t row) const {
     return static_cast<T*>(operand.data) + (item_.first_token + row) * operand.row_stride +
-           head * head_size_;
+           head * batch_.head_size;
+  }
+
+  void StartHead(int head) {
+    PackQueries(head);
+    if (positions_) positions_.StartHead(head);
+    const FlashDistanceTable<float>& bias = batch_.distance_bias;
+    if (bias.radius < 0) return;
+    LayByDistance(chunk_, bias.data + head * bias.row_stride, bias.radius, scratch_.bias);
+  }
+
+  void StartTile(int head, int64_t tile) {
+    const int64_t first = chunk_.tile_begin(tile);
+    const Range rows = chunk_.RowsOf(tile, chunk_.queries());
+    if (tile != loaded_tile_) {
+      loaded_tile_ = tile;
+      tiles_.Load(Row(batch_.k, item_.kv_head, first), batch_.k.row_stride,
+                  Row(batch_.v, item_.kv_head, first), batch_.v.row_stride, rows);
+    }
+    if (positions_) positions_.StartTile(first, tiles_.keys(), rows);
+    PlanPrefetch(head, tile);
   }
 
   // Chooses what the blocks of this tile prefetch, a part each: the
   // next tile's keys and values, or the next head's, with its queries.
   void PlanPrefetch(int head, int64_t tile) {
-    const bool next_tile =
-        tile + 1 < tiles_.count() && (!batch_.causal || tiles_.begin(tile + 1) < query_end_);
+    const bool next_tile = tile + 1 < chunk_.end_tile();
     const bool next_head = !next_tile && head + 1 < batch_.kv_heads * batch_.group;
     next_head_ = next_tile ? head : head + 1;
-    next_first_key_ = next_tile ? tiles_.begin(tile + 1) : 0;
-    next_keys_ = next_tile ? tiles_.size(tile + 1) : next_head ? tiles_.size(0) : 0;
+    next_keys_ = {};
+    if (next_tile || next_head) {
+      const int64_t next = next_tile ? tile + 1 : chunk_.first_tile();
+      const Range rows = chunk_.RowsOf(next, chunk_.queries());
+      next_keys_ = {chunk_.tile_begin(next) + rows.begin, chunk_.tile_begin(next) + rows.end};
+    }
     next_queries_ = next_head ? query_end_ - item_.query_begin : 0;
     const int64_t blocks = (query_end_ - item_.query_begin + kBlockQueries - 1) / kBlockQueries;
-    const int64_t rows = std::max(next_keys_, next_queries_);
+    const int64_t rows = std::max(next_keys_.end - next_keys_.begin, next_queries_);
     prefetch_parts_ = Steps(rows, (rows + blocks - 1) / blocks);
     prefetch_part_ = 0;
   }
@@ -142,9 +152,9 @@ class ItemRun {
     ++prefetch_part_;
     const int kv_head = next_head_ / batch_.group;
     for (int64_t row = begin; row < end; ++row) {
-      if (row < next_keys_) {
-        PrefetchRow(Row(batch_.k, kv_head, next_first_key_ + row));
-        PrefetchRow(Row(batch_.v, kv_head, next_first_key_ + row));
+      if (const int64_t key = next_keys_.begin + row; key < next_keys_.end) {
+        PrefetchRow(Row(batch_.k, kv_head, key));
+        PrefetchRow(Row(batch_.v, kv_head, key));
       }
       if (row < next_queries_) PrefetchRow(Row(batch_.q, next_head_, item_.query_begin + row));
     }
@@ -152,11 +162,11 @@ class ItemRun {
 
   void PrefetchRow(const T* row) const {
     constexpr int kLineElements = static_cast<int>(64 / sizeof(T));
-    for (int i = 0; i < head_size_; i += kLineElements) hwy::Prefetch(row + i);
+    for (int i = 0; i < batch_.head_size; i += kLineElements) hwy::Prefetch(row + i);
   }
 
   float* BlockQueries(int64_t query) const {
-    return workspace_ + layout_.queries + (query - item_.query_begin) * head_size_;
+    return scratch_.queries + (query - item_.query_begin) * batch_.head_size;
   }
 
   void PackQueries(int head) {
@@ -172,126 +182,80 @@ class ItemRun {
     }
   }
 
-  int groups() const { return head_size_ / Dot::kGroup; }
-
-  // A copy pays off where rows are read often: their distance makes them share few sets of L1.
-  bool UsesKeysInPlace() const {
-    return std::is_same_v<T, Element> && item_.tokens <= kMaxTokensInPlace;
-  }
-  // Rows of V can be used where they lie if they are multiplied one by one, in whole vectors.
-  bool UsesValuesInPlace() const {
-    return UsesKeysInPlace() && Dot::kGroup == 1 && head_size_ % kLanes == 0;
-  }
-
-  Element* KeysCopy() const { return reinterpret_cast<Element*>(workspace_ + layout_.keys); }
-  // From a panel's first column on.
-  Element* ValuesCopy(int64_t panel) const {
-    return reinterpret_cast<Element*>(workspace_ + layout_.values) +
-           panels_.begin(panel) * kLanes * kMaxTileKeys;
-  }
-
-  void LoadTile(int64_t tile) {
-    loaded_tile_ = tile;
-    const int64_t first = tiles_.begin(tile);
-    const int64_t keys = tiles_.size(tile);
-    if (!UsesKeysInPlace()) CopyKeys(Row(batch_.k, item_.kv_head, first), keys);
-    if (UsesValuesInPlace()) return;
-    for (int64_t panel = 0; panel < panels_.count(); ++panel) {
-      CopyValues(Row(batch_.v, item_.kv_head, first), keys, panel);
-    }
-  }
-
-  void CopyKeys(const T* rows, int64_t keys) {
-    if constexpr (Dot::kGroup == 1) {
-      WidenRows(rows, batch_.k.row_stride, keys, head_size_, 0, vectors_, KeysCopy());
-    } else {
-      for (int64_t key = 0; key < keys; ++key) {
-        std::copy_n(rows + key * batch_.k.row_stride, head_size_, KeysCopy() + key * head_size_);
-      }
-    }
-  }
-
-  void CopyValues(const T* rows, int64_t keys, int64_t panel) {
-    const int64_t column = panels_.begin(panel) * kLanes;
-    if constexpr (Dot::kGroup == 1) {
-      WidenRows(rows, batch_.v.row_stride, keys, head_size_, column, panels_.size(panel),
-                ValuesCopy(panel));
-    } else {
-      InterleaveRows(rows, batch_.v.row_stride, keys, head_size_, column, panels_.size(panel),
-                     ValuesCopy(panel));
-    }
-  }
-
-  // The tile's rows of K.
-  Rows<Element> Keys() const {
-    if constexpr (std::is_same_v<T, Element>) {
-      if (UsesKeysInPlace()) return {Row(batch_.k, item_.kv_head, 0), batch_.k.row_stride};
-    }
-    return {KeysCopy(), Dot::kGroup == 1 ? vectors_ * kLanes : head_size_};
-  }
-
-  // The tile's groups of rows of V, from a panel's first column on.
-  Rows<Element> Panel(int64_t panel) const {
-    if constexpr (std::is_same_v<T, Element>) {
-      if (UsesValuesInPlace()) {
-        return {Row(batch_.v, item_.kv_head, 0) + panels_.begin(panel) * kLanes,
-                batch_.v.row_stride};
-      }
-    }
-    return {ValuesCopy(panel), panels_.size(panel) * kLanes * Dot::kGroup};
-  }
+  int groups() const { return batch_.head_size / Dot::kGroup; }
 
   // Queries [q, q + kVectors * kLanes) against one tile of keys.
   template <int kVectors>
   void Block(int head, int64_t q, int64_t tile) {
-    const int64_t end = std::min(q + kVectors * kLanes, query_end_);
-    const int64_t visible = batch_.causal ? end : item_.tokens;
-    const int64_t first_key = tiles_.begin(tile);
-    const int64_t keys = std::min(tiles_.size(tile), visible - first_key);
-    if (keys <= 0) return;
+    const Range queries = {q, std::min(q + kVectors * kLanes, query_end_)};
+    const Range rows = chunk_.RowsOf(tile, queries);
+    if (rows.begin >= rows.end) return;
+    const Range visible = chunk_.Visible(queries);
+    const int64_t first = chunk_.tile_begin(tile);
+    const bool is_first = visible.begin >= first;
+    const bool is_last = first + rows.end == visible.end;
     const int64_t local = q - item_.query_begin;
-    const SoftmaxState state{workspace_ + layout_.maximum + local, workspace_ + layout_.sum + local,
-                             workspace_ + layout_.rescale};
-    const Rows<Element> keys_of_tile = Keys();
-    ScoreTile<Dot> scores;
-    scores.queries = reinterpret_cast<const Element*>(BlockQueries(q));
-    scores.keys = keys_of_tile.first;
-    scores.key_stride = keys_of_tile.stride;
-    scores.groups = groups();
-    scores.diagonal = batch_.causal ? q - first_key : std::numeric_limits<int64_t>::max();
-    scores.scores = workspace_ + layout_.scores;
-    scores.maximum = workspace_ + layout_.tile_maximum;
+    const SoftmaxState state{scratch_.maximum + local, scratch_.sum + local, scratch_.rescale};
     PrefetchPart();
-    Scores<Dot, kVectors>(scores, keys);
-    constexpr float kLog2E = 1.44269504f;
-    Softmax<Dot, kVectors>(scores.scores, keys, batch_.scale * kLog2E, scores.maximum,
-                           tile == 0 ? Tile::kFirst : Tile::kLater, state);
-    const bool last = first_key + keys == visible;
-    if (last) {
+    const ScoreBlock block = ScoresOf<kVectors>(q, first, rows);
+    Softmax<Dot, kVectors>(block, exponent_scale_, is_first ? Tile::kFirst : Tile::kLater, state);
+    if (is_last) {
       WDE_UNROLLED
       for (int v = 0; v < kVectors; ++v) {
         float* sum = state.sum + v * kLanes;
         hn::Store(hn::Div(hn::Set(kFloats, 1.0f), hn::Load(kFloats, sum)), kFloats, sum);
       }
     }
-    BlockValues(head, q, end, kVectors * kLanes, keys, tile > 0 ? state.rescale : nullptr,
-                last ? state.sum : nullptr);
+    BlockValues(head, queries, kVectors * kLanes, rows, is_first ? nullptr : state.rescale,
+                is_last ? state.sum : nullptr);
   }
 
-  void BlockValues(int head, int64_t q, int64_t end, int width, int64_t keys, const float* rescale,
-                   const float* inverse_sum) {
-    const ptrdiff_t padded = vectors_ * kLanes;
-    float* before = workspace_ + layout_.output + (q - item_.query_begin) * padded;
-    const bool direct = inverse_sum != nullptr && std::is_same_v<T, float> && padded == head_size_;
-    for (int64_t panel = 0; panel < panels_.count(); ++panel) {
-      const int64_t column = panels_.begin(panel) * kLanes;
-      const Rows<Element> values = Panel(panel);
+  // Of the queries from q on and rows `rows` of the tile that begins with key `first`.
+  template <int kVectors>
+  ScoreBlock ScoresOf(int64_t q, int64_t first, const Range& rows) {
+    const auto* lanes = reinterpret_cast<const Element*>(BlockQueries(q));
+    const Rows<Element> keys = tiles_.keys();
+    const int64_t first_key = first + rows.begin;
+    ScoreTile<Dot> tile;
+    tile.product.lanes = lanes;
+    tile.product.rows = {keys.first + rows.begin * keys.stride, keys.stride};
+    tile.product.groups = groups();
+    tile.block.scores = scratch_.scores;
+    tile.block.keys = rows.end - rows.begin;
+    tile.block.maximum = scratch_.tile_maximum;
+    tile.block.band = chunk_.BandOf(q, first_key);
+    Scores<Dot, kVectors>(tile);
+    if (positions_) positions_.template Add<kVectors>(lanes, q, first, rows.begin, tile.block);
+    float scale = batch_.scale;
+    if (scratch_.bias != nullptr) {
+      const float* bias = scratch_.bias + (q - first_key - chunk_.FirstDistance());
+      ChangeScores<kVectors>(tile.block, DistanceBias{bias, scale});
+      scale = 1;
+    }
+    if (batch_.softcap > 0) {
+      ChangeScores<kVectors>(tile.block, SoftCap(batch_.softcap, scale));
+      ChangeScores<kVectors>(tile.block, Hide{tile.block.band});
+    }
+    return tile.block;
+  }
+
+  // The block's scores have become probabilities, of the tile's rows `rows`.
+  void BlockValues(int head, const Range& queries, int width, const Range& rows,
+                   const float* rescale, const float* inverse_sum) {
+    const ptrdiff_t padded = tiles_.vectors() * kLanes;
+    float* before = scratch_.output + (queries.begin - item_.query_begin) * padded;
+    const bool direct =
+        inverse_sum != nullptr && std::is_same_v<T, float> && padded == batch_.head_size;
+    const Steps& panels = tiles_.panels();
+    for (int64_t panel = 0; panel < panels.count(); ++panel) {
+      const int64_t column = panels.begin(panel) * kLanes;
+      const Rows<Element> values = tiles_.Panel(panel);
       ValueTile<Dot> tile;
-      tile.probabilities = reinterpret_cast<const Element*>(workspace_ + layout_.scores);
+      tile.probabilities = reinterpret_cast<const Element*>(scratch_.scores);
       tile.width = width;
-      tile.values = values.first;
+      tile.values = values.first + rows.begin / Dot::kGroup * values.stride;
       tile.value_stride = values.stride;
-      tile.groups = (keys + Dot::kGroup - 1) / Dot::kGroup;
+      tile.groups = (rows.end - rows.begin + Dot::kGroup - 1) / Dot::kGroup;
       tile.rescale = rescale;
       tile.before = before + column;
       tile.before_stride = padded;
@@ -300,58 +264,66 @@ class ItemRun {
       tile.output_stride = padded;
       if constexpr (std::is_same_v<T, float>) {
         if (direct) {
-          tile.output = Row(batch_.out, head, q) + column;
+          tile.output = Row(batch_.out, head, queries.begin) + column;
           tile.output_stride = batch_.out.row_stride;
         }
       }
-      Values(tile, end - q, panels_.size(panel));
+      Values(tile, queries.end - queries.begin, panels.size(panel));
     }
-    if (inverse_sum != nullptr && !direct) StoreRows(head, q, end, before);
+    if (inverse_sum != nullptr && !direct) StoreRows(head, queries, before);
   }
 
-  void StoreRows(int head, int64_t q, int64_t end, const float* rows) {
-    for (; q < end; ++q) {
+  void StoreRows(int head, const Range& queries, const float* rows) {
+    const int head_size = batch_.head_size;
+    for (int64_t q = queries.begin; q < queries.end; ++q) {
       T* out = Row(batch_.out, head, q);
       int column = 0;
-      for (; column + kLanes <= head_size_; column += kLanes) {
+      for (; column + kLanes <= head_size; column += kLanes) {
         StoreF32(hn::Load(kFloats, rows + column), kFloats, out + column);
       }
-      if (column < head_size_) {
+      if (column < head_size) {
         StoreF32N(hn::Load(kFloats, rows + column), kFloats, out + column,
-                  static_cast<size_t>(head_size_ - column));
+                  static_cast<size_t>(head_size - column));
       }
-      rows += vectors_ * kLanes;
+      rows += tiles_.vectors() * kLanes;
     }
   }
 
   const FlashBatch& batch_;
   const FlashItem& item_;
-  const Layout layout_;
-  float* const workspace_;
-  const int head_size_;
-  const int vectors_;   // of a row of K or V, padded
-  const Steps panels_;  // of vectors of V
-  const Steps tiles_;   // of keys
+  const Scratch scratch_;
+  const Chunk chunk_;
+  KeyValueTiles<T, Dot> tiles_;
+  Positions<T, Dot> positions_;
   const int64_t query_end_;
+  const float exponent_scale_;  // of scores as ScoresOf() leaves them
   int64_t loaded_tile_ = -1;
   int next_head_ = 0;
-  int64_t next_first_key_ = 0, next_keys_ = 0, next_queries_ = 0;
+  Range next_keys_;
+  int64_t next_queries_ = 0;
   Steps prefetch_parts_{0, 1};
   int64_t prefetch_part_ = 0;
 };
 
-size_t WorkspaceBytes(int head_size) { return Layout(head_size).total * sizeof(float); }
+// For any type of rows and of products: none takes more than f32's.
+size_t WorkspaceBytes(const FlashBatch& batch, int64_t max_tokens) {
+  Carver carver(nullptr);
+  const Scratch scratch(batch, max_tokens, carver);
+  const KeyValueTiles<float, F32Dot> tiles(batch, max_tokens, carver);
+  const Positions<float, F32Dot> positions(batch, max_tokens, carver);
+  return carver.bytes();
+}
 
 void Run(const FlashBatch& batch, const FlashItem& item, void* workspace) {
-  float* floats = static_cast<float*>(workspace);
-  if (batch.dtype == DType::kF32) return ItemRun<float, F32Dot>(batch, item, floats).Run();
+  const Carver carver(workspace);
+  if (batch.dtype == DType::kF32) return ItemRun<float, F32Dot>(batch, item, carver).Run();
 #if HWY_TARGET == HWY_AVX3_DL
   using ops::HWY_NAMESPACE::Bf16Dot;
   if (batch.head_size % Bf16Dot::kGroup == 0) {
-    return ItemRun<bf16, Bf16Dot>(batch, item, floats).Run();
+    return ItemRun<bf16, Bf16Dot>(batch, item, carver).Run();
   }
 #endif
-  ItemRun<bf16, F32Dot>(batch, item, floats).Run();
+  ItemRun<bf16, F32Dot>(batch, item, carver).Run();
 }
 
 }  // namespace HWY_NAMESPACE

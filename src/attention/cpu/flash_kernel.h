@@ -24,14 +24,35 @@ struct FlashOperand {
   int64_t row_stride = 0;
 };
 
+// A row's column radius + clamp(i - j, -radius, radius) is that of query i and key j.
+template <class Element>
+struct FlashDistanceTable {
+  const Element* data = nullptr;
+  int64_t row_stride = 0;
+  int64_t radius = -1;  // -1: there is no table
+};
+
+// As Disentangled in attention.h.
+struct FlashPositions {
+  int64_t count = 0;  // rows of keys and of queries; 0: no such terms
+  bool has_keys = false, has_queries = false;
+  FlashOperand keys, queries;
+  FlashDistanceTable<int32_t> rows;
+};
+
 // What every work item of a batch shares.
 struct FlashBatch {
   DType dtype = DType::kF32;
   int kv_heads = 1;
   int group = 1;  // query heads per key/value head
   int head_size = 0;
-  bool causal = false;
+  // The query at i sees keys [i - window_left, i + window_right]; both >= 0, INT32_MAX for no
+  // limit.
+  int64_t window_left = INT32_MAX, window_right = INT32_MAX;
   float scale = 1.0f;
+  float softcap = 0;  // 0: none
+  FlashDistanceTable<float> distance_bias;
+  FlashPositions positions;
   FlashOperand q, k, v, out;
 };
 
@@ -45,8 +66,9 @@ struct FlashItem {
 
 struct FlashKernel {
   std::string_view instruction_set;  // ops::OpTable::name
-  // Scratch memory of one thread, to be 64-byte aligned; a multiple of 64.
-  size_t (*workspace_bytes)(int head_size);
+  // Scratch memory of one thread for sequences of up to max_tokens, to be 64-byte aligned; a
+  // multiple of 64. Reads no operand.
+  size_t (*workspace_bytes)(const FlashBatch& batch, int64_t max_tokens);
   // Writes out for queries [query_begin, query_begin + kFlashChunkQueries) of the sequence. The
   // bits of a query's row depend on its sequence alone.
   void (*run)(const FlashBatch& batch, const FlashItem& item, void* workspace);

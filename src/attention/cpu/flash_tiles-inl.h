@@ -1,7 +1,6 @@
 // The register tiles of flash attention: scores of queries and keys, their softmax, probabilities
-// times values; and the copies that bring rows of Q, K and V into the form that these read. A
-// Highway "-inl" header: flash_kernel.cc includes it once per instruction set. Knows nothing of
-// batches, heads or sequences.
+// times values. A Highway "-inl" header: flash_kernel.cc includes it once per instruction set.
+// Knows nothing of batches, heads or sequences.
 
 #if defined(WDE_ATTENTION_CPU_FLASH_TILES_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef WDE_ATTENTION_CPU_FLASH_TILES_INL_H_
@@ -12,7 +11,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <utility>
 
 #include "hwy/highway.h"
@@ -31,8 +29,6 @@ namespace HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 using ops::HWY_NAMESPACE::F32Dot;
-using ops::HWY_NAMESPACE::LoadF32;
-using ops::HWY_NAMESPACE::LoadF32N;
 
 using FloatTag = hn::ScalableTag<float>;
 using Vector = hn::Vec<FloatTag>;
@@ -50,8 +46,10 @@ constexpr int kValueRows[] = {0, 12, 6, 4, 3};
 #endif
 constexpr int kMaxValueVectors = 4;
 
-// Finite, so that no difference of two scores is NaN; far below any score.
-constexpr float kHiddenScore = -1e30f;
+// Tokens of a sequence, or rows of a tile.
+struct Range {
+  int64_t begin = 0, end = 0;
+};
 
 // Cuts `count` into the fewest steps of at most `largest`, as equal as can be.
 class Steps {
@@ -63,10 +61,31 @@ class Steps {
   int64_t count() const { return steps_; }
   int64_t size(int64_t step) const { return size_ + (step < longer_ ? 1 : 0); }
   int64_t begin(int64_t step) const { return step * size_ + std::min(step, longer_); }
+  // The step that holds `index`, of [0, count).
+  int64_t step_of(int64_t index) const {
+    const int64_t in_longer = longer_ * (size_ + 1);
+    return index < in_longer ? index / (size_ + 1) : longer_ + (index - in_longer) / size_;
+  }
 
  private:
   int64_t steps_, size_, longer_;
 };
+
+// Runs Kernel::Run<rows>(tile, first row) over `count` rows, by steps.
+template <class Kernel>
+void RunBySteps(const typename Kernel::Tile& tile, int64_t count) {
+  constexpr auto kBySize = []<size_t... kRow>(std::index_sequence<kRow...>) {
+    return std::array{Kernel::template Run<static_cast<int>(kRow) + 1>...};
+  }
+  (std::make_index_sequence<Kernel::kMaxRows>());
+  const Steps steps(count, Kernel::kMaxRows);
+  int64_t row = 0;
+  for (int64_t step = 0; step < steps.count(); ++step) {
+    const int64_t rows = steps.size(step);
+    kBySize[static_cast<size_t>(rows - 1)](tile, row);
+    row += rows;
+  }
+}
 
 // 2^x for x <= 0: relative error 2e-7, exactly 1 at 0, exactly 0 from -127 down. The polynomial is
 // the minimax of relative error 9e-8 for 2^r, |r| <= 1/2, with the constant term held at 1;
@@ -89,38 +108,32 @@ HWY_INLINE Vector Exp2NonPositive(Vector x) {
 
 // ------------------------------------------------------------------ scores
 
-// A dot's group of elements, at [a][b] below, is [a][b][Dot::kGroup] in memory.
-template <class Dot>
-struct ScoreTile {
-  const typename Dot::Element* queries;  // [groups][W]
-  const typename Dot::Element* keys;     // [keys][groups], rows key_stride elements apart
-  ptrdiff_t key_stride;
-  int groups;        // of a head's row
-  int64_t diagonal;  // key `row` is hidden from query `lane` where row > diagonal + lane
-  float* scores;     // [keys][W]
-  float* maximum;    // [W], of the scores so far
+template <class Element>
+struct Rows {
+  const Element* first = nullptr;
+  ptrdiff_t stride = 0;
 };
 
-template <int kVectors>
-HWY_INLINE Vector HideLater(Vector score, int64_t row, int64_t diagonal, int vector) {
-  const hn::RebindToSigned<FloatTag> integers;
-  const auto lane = hn::Iota(integers, static_cast<int32_t>(vector * kLanes));
-  const auto first_seeing = hn::Set(integers, static_cast<int32_t>(row - diagonal));
-  const auto hidden = hn::RebindMask(kFloats, hn::Lt(lane, first_seeing));
-  return hn::IfThenElse(hidden, hn::Set(kFloats, kHiddenScore), score);
-}
+// A dot's group of elements, at [a][b] below, is [a][b][Dot::kGroup] in memory.
+template <class Dot>
+struct ProductTile {
+  const typename Dot::Element* lanes;  // [groups][W]
+  Rows<typename Dot::Element> rows;    // [rows][groups]
+  int groups;                          // of a head's row
+};
 
+// The products of rows [row, row + kRows) with all lanes.
 template <class Dot, int kRows, int kVectors>
-HWY_NOINLINE void ScoreRows(const ScoreTile<Dot>& tile, int64_t row) {
-  Vector sums[kRows][kVectors];
+HWY_INLINE void MultiplyRows(const ProductTile<Dot>& tile, int64_t row,
+                             Vector (&sums)[kRows][kVectors]) {
   WDE_UNROLLED
   for (int r = 0; r < kRows; ++r) {
     WDE_UNROLLED
     for (int v = 0; v < kVectors; ++v) sums[r][v] = hn::Zero(kFloats);
   }
-  const ptrdiff_t stride = tile.key_stride;
-  const auto* HWY_RESTRICT key = tile.keys + row * stride;
-  const auto* HWY_RESTRICT query = tile.queries;
+  const ptrdiff_t stride = tile.rows.stride;
+  const auto* HWY_RESTRICT key = tile.rows.first + row * stride;
+  const auto* HWY_RESTRICT query = tile.lanes;
   for (int g = 0; g < tile.groups; ++g) {
     typename Dot::Operand q[kVectors];
     WDE_UNROLLED
@@ -133,46 +146,116 @@ HWY_NOINLINE void ScoreRows(const ScoreTile<Dot>& tile, int64_t row) {
       for (int v = 0; v < kVectors; ++v) sums[r][v] = Dot::MultiplyAdd(k, q[v], sums[r][v]);
     }
   }
-  if (row + kRows - 1 > tile.diagonal) {
+}
+
+// Which keys of a tile the lanes' queries see.
+struct Band {
+  int64_t lower, upper;  // query `lane` sees rows [lower + lane, upper + lane]
+
+  // Whether all `lanes` queries see all of rows [begin, end).
+  bool all_seen(int64_t begin, int64_t end, int lanes) const {
+    return end - 1 <= upper && begin >= lower + lanes - 1;
+  }
+};
+
+// Finite, so that no difference of two scores is NaN; far below any score.
+constexpr float kHiddenScore = -1e30f;
+
+HWY_INLINE Vector HideUnseen(Vector score, int64_t row, const Band& band, int vector) {
+  const hn::RebindToSigned<FloatTag> integers;
+  const auto lane = hn::Iota(integers, static_cast<int32_t>(vector * kLanes));
+  const auto first_seeing = hn::Set(integers, static_cast<int32_t>(row - band.upper));
+  const auto last_seeing = hn::Set(integers, static_cast<int32_t>(row - band.lower));
+  const auto hidden = hn::Or(hn::Lt(lane, first_seeing), hn::Gt(lane, last_seeing));
+  return hn::IfThenElse(hn::RebindMask(kFloats, hidden), hn::Set(kFloats, kHiddenScore), score);
+}
+
+// Scores of W queries with the keys of a tile, or of a part of one.
+struct ScoreBlock {
+  float* scores;  // [keys][W]
+  int64_t keys;
+  float* maximum;  // [W], of each query's scores
+  Band band;
+};
+
+template <class Dot>
+struct ScoreTile {
+  ProductTile<Dot> product;
+  ScoreBlock block;
+};
+
+template <class Dot, int kVectors>
+struct ScoreRows {
+  using Tile = ScoreTile<Dot>;
+  static constexpr int kMaxRows = kScoreRows[kVectors];
+
+  template <int kRows>
+  static HWY_NOINLINE void Run(const Tile& tile, int64_t row) {
+    Vector sums[kRows][kVectors];
+    MultiplyRows<Dot>(tile.product, row, sums);
+    const ScoreBlock& block = tile.block;
+    if (!block.band.all_seen(row, row + kRows, kVectors * kLanes)) {
+      WDE_UNROLLED
+      for (int r = 0; r < kRows; ++r) {
+        WDE_UNROLLED
+        for (int v = 0; v < kVectors; ++v) {
+          sums[r][v] = HideUnseen(sums[r][v], row + r, block.band, v);
+        }
+      }
+    }
+    float* HWY_RESTRICT scores = block.scores + row * kVectors * kLanes;
+    WDE_UNROLLED
+    for (int v = 0; v < kVectors; ++v) {
+      Vector maximum = hn::Load(kFloats, block.maximum + v * kLanes);
+      WDE_UNROLLED
+      for (int r = 0; r < kRows; ++r) {
+        hn::Store(sums[r][v], kFloats, scores + (r * kVectors + v) * kLanes);
+        maximum = hn::Max(maximum, sums[r][v]);
+      }
+      hn::Store(maximum, kFloats, block.maximum + v * kLanes);
+    }
+  }
+};
+
+template <class Dot, int kVectors>
+void Scores(const ScoreTile<Dot>& tile) {
+  WDE_UNROLLED
+  for (int v = 0; v < kVectors; ++v) {
+    hn::Store(hn::Set(kFloats, kHiddenScore), kFloats, tile.block.maximum + v * kLanes);
+  }
+  RunBySteps<ScoreRows<Dot, kVectors>>(tile, tile.block.keys);
+}
+
+template <class Dot>
+struct PlainProductTile {
+  ProductTile<Dot> product;
+  float* to;  // [rows][W], rows to_stride apart
+  ptrdiff_t to_stride;
+};
+
+template <class Dot, int kVectors>
+struct PlainProductRows {
+  using Tile = PlainProductTile<Dot>;
+  static constexpr int kMaxRows = kScoreRows[kVectors];
+
+  template <int kRows>
+  static HWY_NOINLINE void Run(const Tile& tile, int64_t row) {
+    Vector sums[kRows][kVectors];
+    MultiplyRows<Dot>(tile.product, row, sums);
+    float* HWY_RESTRICT to = tile.to + row * tile.to_stride;
     WDE_UNROLLED
     for (int r = 0; r < kRows; ++r) {
       WDE_UNROLLED
       for (int v = 0; v < kVectors; ++v) {
-        sums[r][v] = HideLater<kVectors>(sums[r][v], row + r, tile.diagonal, v);
+        hn::StoreU(sums[r][v], kFloats, to + r * tile.to_stride + v * kLanes);
       }
     }
   }
-  float* HWY_RESTRICT scores = tile.scores + row * kVectors * kLanes;
-  WDE_UNROLLED
-  for (int v = 0; v < kVectors; ++v) {
-    Vector maximum = hn::Load(kFloats, tile.maximum + v * kLanes);
-    WDE_UNROLLED
-    for (int r = 0; r < kRows; ++r) {
-      hn::Store(sums[r][v], kFloats, scores + (r * kVectors + v) * kLanes);
-      maximum = hn::Max(maximum, sums[r][v]);
-    }
-    hn::Store(maximum, kFloats, tile.maximum + v * kLanes);
-  }
-}
+};
 
 template <class Dot, int kVectors>
-void Scores(const ScoreTile<Dot>& tile, int64_t keys) {
-  constexpr int kMaxRows = kScoreRows[kVectors];
-  constexpr auto kBySize = []<size_t... kRow>(std::index_sequence<kRow...>) {
-    return std::array{ScoreRows<Dot, static_cast<int>(kRow) + 1, kVectors>...};
-  }
-  (std::make_index_sequence<kMaxRows>());
-  WDE_UNROLLED
-  for (int v = 0; v < kVectors; ++v) {
-    hn::Store(hn::Set(kFloats, kHiddenScore), kFloats, tile.maximum + v * kLanes);
-  }
-  const Steps steps(keys, kMaxRows);
-  int64_t row = 0;
-  for (int64_t step = 0; step < steps.count(); ++step) {
-    const int64_t rows = steps.size(step);
-    kBySize[static_cast<size_t>(rows - 1)](tile, row);
-    row += rows;
-  }
+void Products(const PlainProductTile<Dot>& tile, int64_t rows) {
+  RunBySteps<PlainProductRows<Dot, kVectors>>(tile, rows);
 }
 
 // ------------------------------------------------------------------ softmax
@@ -207,17 +290,18 @@ HWY_INLINE void StorePairs(Vector a, Vector b, bf16* to) {
 }
 #endif
 
-// Scores [keys][W] become 2^(scale (score - maximum)), in place, in the elements of the dot: the
-// groups [keys / kGroup][W], the last one filled up with zeros.
+// Scores become 2^(scale (score - maximum)), in place, in the elements of the dot: the groups
+// [keys / kGroup][W], the last one filled up with zeros.
 template <class Dot, int kVectors>
-void Softmax(float* HWY_RESTRICT scores, int64_t keys, float scale, const float* tile_maximum,
-             Tile position, const SoftmaxState& state) {
+void Softmax(const ScoreBlock& block, float scale, Tile position, const SoftmaxState& state) {
+  float* HWY_RESTRICT scores = block.scores;
+  const int64_t keys = block.keys;
   const Vector scales = hn::Set(kFloats, scale);
   Vector maximum[kVectors];
   Vector sum[kVectors];
   WDE_UNROLLED
   for (int v = 0; v < kVectors; ++v) {
-    maximum[v] = hn::Load(kFloats, tile_maximum + v * kLanes);
+    maximum[v] = hn::Load(kFloats, block.maximum + v * kLanes);
     sum[v] = hn::Zero(kFloats);
     if (position == Tile::kLater) {
       const Vector before = hn::Load(kFloats, state.maximum + v * kLanes);
@@ -274,184 +358,73 @@ struct ValueTile {
   ptrdiff_t output_stride;
 };
 
-template <class Dot, int kRows, int kVectors>
-HWY_NOINLINE void ValueRows(const ValueTile<Dot>& tile, int64_t row) {
-  Vector sums[kRows][kVectors];
-  WDE_UNROLLED
-  for (int r = 0; r < kRows; ++r) {
-    WDE_UNROLLED
-    for (int v = 0; v < kVectors; ++v) sums[r][v] = hn::Zero(kFloats);
-  }
-  if (tile.rescale != nullptr) {
-    const float* before = tile.before + row * tile.before_stride;
+template <class Dot, int kVectors>
+struct ValueRows {
+  using Tile = ValueTile<Dot>;
+  static constexpr int kMaxRows = kValueRows[kVectors];
+
+  template <int kRows>
+  static HWY_NOINLINE void Run(const Tile& tile, int64_t row) {
+    Vector sums[kRows][kVectors];
     WDE_UNROLLED
     for (int r = 0; r < kRows; ++r) {
-      const Vector rescale = hn::Set(kFloats, tile.rescale[row + r]);
+      WDE_UNROLLED
+      for (int v = 0; v < kVectors; ++v) sums[r][v] = hn::Zero(kFloats);
+    }
+    if (tile.rescale != nullptr) {
+      const float* before = tile.before + row * tile.before_stride;
+      WDE_UNROLLED
+      for (int r = 0; r < kRows; ++r) {
+        const Vector rescale = hn::Set(kFloats, tile.rescale[row + r]);
+        WDE_UNROLLED
+        for (int v = 0; v < kVectors; ++v) {
+          sums[r][v] =
+              hn::Mul(rescale, hn::LoadU(kFloats, before + r * tile.before_stride + v * kLanes));
+        }
+      }
+    }
+    const auto* HWY_RESTRICT probability = tile.probabilities + row * Dot::kGroup;
+    const auto* HWY_RESTRICT value = tile.values;
+    for (int64_t group = 0; group < tile.groups; ++group) {
+      typename Dot::Operand x[kVectors];
+      WDE_UNROLLED
+      for (int v = 0; v < kVectors; ++v) x[v] = Dot::Load(value + v * kLanes * Dot::kGroup);
+      WDE_UNROLLED
+      for (int r = 0; r < kRows; ++r) {
+        const auto p = Dot::Broadcast(probability + r * Dot::kGroup);
+        WDE_UNROLLED
+        for (int v = 0; v < kVectors; ++v) sums[r][v] = Dot::MultiplyAdd(p, x[v], sums[r][v]);
+      }
+      probability += tile.width * Dot::kGroup;
+      value += tile.value_stride;
+    }
+    float* output = tile.output + row * tile.output_stride;
+    WDE_UNROLLED
+    for (int r = 0; r < kRows; ++r) {
+      const Vector scale = hn::Set(kFloats, tile.inverse_sum ? tile.inverse_sum[row + r] : 1.0f);
       WDE_UNROLLED
       for (int v = 0; v < kVectors; ++v) {
-        sums[r][v] =
-            hn::Mul(rescale, hn::LoadU(kFloats, before + r * tile.before_stride + v * kLanes));
+        hn::StoreU(hn::Mul(sums[r][v], scale), kFloats,
+                   output + r * tile.output_stride + v * kLanes);
       }
     }
   }
-  const auto* HWY_RESTRICT probability = tile.probabilities + row * Dot::kGroup;
-  const auto* HWY_RESTRICT value = tile.values;
-  for (int64_t group = 0; group < tile.groups; ++group) {
-    typename Dot::Operand x[kVectors];
-    WDE_UNROLLED
-    for (int v = 0; v < kVectors; ++v) x[v] = Dot::Load(value + v * kLanes * Dot::kGroup);
-    WDE_UNROLLED
-    for (int r = 0; r < kRows; ++r) {
-      const auto p = Dot::Broadcast(probability + r * Dot::kGroup);
-      WDE_UNROLLED
-      for (int v = 0; v < kVectors; ++v) sums[r][v] = Dot::MultiplyAdd(p, x[v], sums[r][v]);
-    }
-    probability += tile.width * Dot::kGroup;
-    value += tile.value_stride;
-  }
-  float* output = tile.output + row * tile.output_stride;
-  WDE_UNROLLED
-  for (int r = 0; r < kRows; ++r) {
-    const Vector scale = hn::Set(kFloats, tile.inverse_sum ? tile.inverse_sum[row + r] : 1.0f);
-    WDE_UNROLLED
-    for (int v = 0; v < kVectors; ++v) {
-      hn::StoreU(hn::Mul(sums[r][v], scale), kFloats, output + r * tile.output_stride + v * kLanes);
-    }
-  }
-}
-
-template <class Dot, int kVectors>
-void ValuesOf(const ValueTile<Dot>& tile, int64_t queries) {
-  constexpr int kMaxRows = kValueRows[kVectors];
-  constexpr auto kBySize = []<size_t... kRow>(std::index_sequence<kRow...>) {
-    return std::array{ValueRows<Dot, static_cast<int>(kRow) + 1, kVectors>...};
-  }
-  (std::make_index_sequence<kMaxRows>());
-  const Steps steps(queries, kMaxRows);
-  int64_t row = 0;
-  for (int64_t step = 0; step < steps.count(); ++step) {
-    const int64_t rows = steps.size(step);
-    kBySize[static_cast<size_t>(rows - 1)](tile, row);
-    row += rows;
-  }
-}
+};
 
 template <class Dot>
 void Values(const ValueTile<Dot>& tile, int64_t queries, int64_t vectors) {
   static_assert(kMaxValueVectors == 4);
   switch (vectors) {
     case 1:
-      return ValuesOf<Dot, 1>(tile, queries);
+      return RunBySteps<ValueRows<Dot, 1>>(tile, queries);
     case 2:
-      return ValuesOf<Dot, 2>(tile, queries);
+      return RunBySteps<ValueRows<Dot, 2>>(tile, queries);
     case 3:
-      return ValuesOf<Dot, 3>(tile, queries);
+      return RunBySteps<ValueRows<Dot, 3>>(tile, queries);
     default:
-      return ValuesOf<Dot, 4>(tile, queries);
+      return RunBySteps<ValueRows<Dot, 4>>(tile, queries);
   }
 }
-
-// ------------------------------------------------------------------ packing
-
-#if HWY_TARGET != HWY_SCALAR
-// One 128-bit block per four rows: block b holds groups [column, column + 4) of rows[4 b].
-template <class Dot, class D, class T>
-HWY_INLINE hn::Vec<D> LoadFours(D d, const T* const* rows, int column) {
-  if constexpr (hn::MaxLanes(D()) <= 4) {
-    if constexpr (Dot::kGroup == 1) return LoadF32(d, rows[0] + column);
-    return hn::LoadU(d, reinterpret_cast<const float*>(rows[0] + column * Dot::kGroup));
-  } else {
-    const hn::Half<D> half;
-    return hn::Combine(d, LoadFours<Dot>(half, rows + hn::MaxLanes(half), column),
-                       LoadFours<Dot>(half, rows, column));
-  }
-}
-
-// As TransposeRows; returns how many columns it has done.
-template <class Dot, class T>
-HWY_INLINE int TransposeFours(const T* const* rows, int columns, float* to, ptrdiff_t stride) {
-  const hn::RepartitionToWide<hn::RebindToUnsigned<FloatTag>> pairs;
-  int i = 0;
-  for (; i + 4 <= columns; i += 4) {
-    const Vector a = LoadFours<Dot>(kFloats, rows + 0, i);
-    const Vector b = LoadFours<Dot>(kFloats, rows + 1, i);
-    const Vector c = LoadFours<Dot>(kFloats, rows + 2, i);
-    const Vector d = LoadFours<Dot>(kFloats, rows + 3, i);
-    const auto ab01 = hn::BitCast(pairs, hn::InterleaveLower(kFloats, a, b));
-    const auto ab23 = hn::BitCast(pairs, hn::InterleaveUpper(kFloats, a, b));
-    const auto cd01 = hn::BitCast(pairs, hn::InterleaveLower(kFloats, c, d));
-    const auto cd23 = hn::BitCast(pairs, hn::InterleaveUpper(kFloats, c, d));
-    float* column = to + i * stride;
-    hn::Store(hn::BitCast(kFloats, hn::InterleaveLower(pairs, ab01, cd01)), kFloats, column);
-    hn::Store(hn::BitCast(kFloats, hn::InterleaveUpper(pairs, ab01, cd01)), kFloats,
-              column + stride);
-    hn::Store(hn::BitCast(kFloats, hn::InterleaveLower(pairs, ab23, cd23)), kFloats,
-              column + 2 * stride);
-    hn::Store(hn::BitCast(kFloats, hn::InterleaveUpper(pairs, ab23, cd23)), kFloats,
-              column + 3 * stride);
-  }
-  return i;
-}
-#endif  // HWY_TARGET != HWY_SCALAR
-
-// Group i of rows[lane], of so many groups, to the place of group [i * stride + lane] of `to`, for
-// one vector of rows. A group takes 32 bits and is moved as a float.
-template <class Dot, class T>
-HWY_INLINE void TransposeRows(const T* const* rows, int groups, float* to, ptrdiff_t stride) {
-  int i = 0;
-#if HWY_TARGET != HWY_SCALAR
-  i = TransposeFours<Dot>(rows, groups, to, stride);
-#endif
-  for (; i < groups; ++i) {
-    for (int lane = 0; lane < kLanes; ++lane) {
-      if constexpr (Dot::kGroup == 1) {
-        to[i * stride + lane] = to_f32(rows[lane][i]);
-      } else {
-        std::memcpy(to + i * stride + lane, rows[lane] + i * Dot::kGroup, sizeof(float));
-      }
-    }
-  }
-}
-
-// Columns [begin, begin + vectors * kLanes) of `rows` rows as f32, zeros from `columns` on.
-template <class T>
-void WidenRows(const T* from, ptrdiff_t from_stride, int64_t rows, int64_t columns, int64_t begin,
-               int64_t vectors, float* HWY_RESTRICT to) {
-  const int64_t end = std::min(begin + vectors * kLanes, columns);
-  for (int64_t row = 0; row < rows; ++row) {
-    int64_t column = begin;
-    for (; column + kLanes <= end; column += kLanes) {
-      hn::Store(LoadF32(kFloats, from + column), kFloats, to);
-      to += kLanes;
-    }
-    if (column < end) {
-      hn::Store(LoadF32N(kFloats, from + column, static_cast<size_t>(end - column)), kFloats, to);
-      to += kLanes;
-    }
-    from += from_stride;
-  }
-}
-
-#if HWY_TARGET == HWY_AVX3_DL
-// Columns as above of two rows at a time, interleaved: [rows / 2][vectors * kLanes] pairs, an odd
-// last row beside zeros.
-inline void InterleaveRows(const bf16* from, ptrdiff_t from_stride, int64_t rows, int64_t columns,
-                           int64_t begin, int64_t vectors, bf16* HWY_RESTRICT to) {
-  const int64_t end = std::min(begin + vectors * kLanes, columns);
-  const auto load = [&](int64_t row, int64_t column) HWY_ATTR {
-    if (row >= rows) return _mm512_setzero_si512();
-    const int64_t count = std::min<int64_t>(end - column, kLanes);
-    const auto mask = static_cast<__mmask16>((1u << count) - 1u);
-    return _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, from + row * from_stride + column));
-  };
-  for (int64_t row = 0; row < rows; row += 2) {
-    for (int64_t column = begin; column < end; column += kLanes, to += 2 * kLanes) {
-      const __m512i second = _mm512_slli_epi32(load(row + 1, column), 16);
-      _mm512_store_si512(to, _mm512_or_si512(load(row, column), second));
-    }
-  }
-}
-#endif
 
 }  // namespace HWY_NAMESPACE
 }  // namespace wde::attention
