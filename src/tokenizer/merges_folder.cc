@@ -113,7 +113,6 @@ class SpecMaker {
       const value* given = special_.config().if_contains(role);
       const bool none = given == nullptr ? fallback.empty() : given->is_null();
       if (none) continue;
-      roles_.push_back(role);
       WDE_RETURN_IF_ERROR(special_.add_role(role, fallback, SpecialTokens::Spaces::kStay));
     }
     return special_.add_others();
@@ -139,7 +138,12 @@ class SpecMaker {
                                          ? &SpecMaker::begin_and_end
                                          : &SpecMaker::class_and_separator;
     // Ids are known when all added tokens are.
-    spec["added_tokens"] = special_.take();
+    const auto id_in_vocabulary = [this](std::string_view token) -> std::optional<int64_t> {
+      const value* id = vocabulary_.if_contains(token);
+      return id == nullptr || !id->is_int64() ? std::nullopt : std::optional(id->as_int64());
+    };
+    spec["added_tokens"] =
+        special_.take(static_cast<int64_t>(vocabulary_.size()), id_in_vocabulary);
     WDE_ASSIGN_OR_RETURN(spec["post_processor"],
                          (this->*make_post_processor)(spec["added_tokens"].as_array()));
     return spec;
@@ -166,9 +170,7 @@ class SpecMaker {
             {"normalizers", array{{{"type", "NFC"}}, one_space, {{"type", "Lowercase"}}}}};
   }
 
-  Result<int64_t> id_of(std::string_view token, const array& added) const {
-    if (const value* id = vocabulary_.if_contains(token); id != nullptr && id->is_int64())
-      return id->as_int64();
+  static Result<int64_t> id_of(std::string_view token, const array& added) {
     for (const value& entry : added) {
       if (entry.at("content").as_string() == token) return entry.at("id").as_int64();
     }
@@ -198,8 +200,7 @@ class SpecMaker {
     for (const int type : {0, 1}) {
       array around;
       WDE_RETURN_IF_ERROR(add_piece("bos_token", "add_bos_token", type, added, around, tokens));
-      const value text = {{"Sequence", {{"id", type == 0 ? "A" : "B"}, {"type_id", type}}}};
-      around.push_back(text);
+      around.push_back(template_piece("Sequence", type == 0 ? "A" : "B", type));
       WDE_RETURN_IF_ERROR(add_piece("eos_token", "add_eos_token", type, added, around, tokens));
       if (type == 0) single = around;
       pair.insert(pair.end(), around.begin(), around.end());
@@ -213,11 +214,10 @@ class SpecMaker {
   Status add_piece(const char* role, const char* option, int type, const array& added, array& to,
                    object& tokens) {
     WDE_ASSIGN_OR_RETURN(const bool wanted, json::get_bool(special_.config(), option, false));
-    if (!wanted || std::find(roles_.begin(), roles_.end(), role) == roles_.end()) return {};
     const std::string token = special_.role(role);
+    if (!wanted || token.empty()) return {};
     WDE_ASSIGN_OR_RETURN(const int64_t id, id_of(token, added));
-    const value piece = {{"SpecialToken", {{"id", token}, {"type_id", type}}}};
-    to.push_back(piece);
+    to.push_back(template_piece("SpecialToken", token, type));
     tokens[token] = {{"id", token}, {"ids", array{id}}, {"tokens", array{token}}};
     return {};
   }
@@ -225,7 +225,6 @@ class SpecMaker {
   const Family& family_;
   SpecialTokens& special_;
   const object& vocabulary_;
-  std::vector<std::string_view> roles_;  // that have a token
   bool adds_space_ = false;
 };
 
@@ -236,13 +235,7 @@ Result<object> spec_from_vocab_and_merges(const std::string& folder) {
                        json::parse_file(folder + "/vocab.json", kMaxTokenizerFileBytes));
   if (!parsed.is_object()) return data_loss_error("{}/vocab.json: expected an object", folder);
   object& vocabulary = parsed.as_object();
-  const auto id_of = [&vocabulary](std::string_view token) -> std::optional<int64_t> {
-    const value* id = vocabulary.if_contains(token);
-    return id == nullptr || !id->is_int64() ? std::nullopt : std::optional(id->as_int64());
-  };
-  WDE_ASSIGN_OR_RETURN(
-      SpecialTokens special,
-      SpecialTokens::read(folder, {id_of, static_cast<int64_t>(vocabulary.size())}));
+  WDE_ASSIGN_OR_RETURN(SpecialTokens special, SpecialTokens::read(folder));
   WDE_ASSIGN_OR_RETURN(const Family* family, find_family(folder, special.config()));
   SpecMaker maker(*family, special, vocabulary);
   WDE_RETURN_IF_ERROR(maker.add_special_tokens());
