@@ -6,7 +6,8 @@ include(CMakePackageConfigHelpers)
 
 # The rooms that define the public symbols go in whole, the others as far as these need them.
 add_library(wde_shared SHARED
-  $<TARGET_OBJECTS:wde_base> $<TARGET_OBJECTS:wde_workflow> $<TARGET_OBJECTS:wde_engine>)
+  $<TARGET_OBJECTS:wde_base> $<TARGET_OBJECTS:wde_workflow> $<TARGET_OBJECTS:wde_engine>
+  $<TARGET_OBJECTS:wde_retrieval>)
 set_target_properties(wde_shared PROPERTIES
   LINKER_LANGUAGE CXX
   OUTPUT_NAME wde
@@ -18,7 +19,7 @@ target_include_directories(wde_shared INTERFACE
   "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>" "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")
 target_compile_features(wde_shared INTERFACE cxx_std_20)
 target_link_options(wde_shared PRIVATE "LINKER:--version-script=${PROJECT_SOURCE_DIR}/cmake/libwde.map")
-target_link_libraries(wde_shared PRIVATE wde_options wde_engine)
+target_link_libraries(wde_shared PRIVATE wde_options wde_engine wde_retrieval)
 
 install(TARGETS wde RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 install(TARGETS wde_shared EXPORT wdeTargets LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")

@@ -25,7 +25,7 @@ CONFINED = (
     (r"boost/", r"entrypoints/http/.*"),
     (r"CLI/", r"entrypoints/cli/.*"),
     (r"(dnnl|oneapi/)", r"ops/.*"),
-    (r"hwy/", r"(ops|attention)/.*"),
+    (r"hwy/", r"(ops|attention|retrieval)/.*"),
     (r"(immintrin|x86intrin|arm_neon)\.h", r"(ops|attention)/cpu/.*"),
     (r"curl/", r"checkpoint/.*"),
     (r"openssl/", r"(checkpoint|entrypoints/http)/.*|tokenizer/base64\.cc"),
