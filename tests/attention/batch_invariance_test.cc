@@ -77,21 +77,17 @@ TEST_P(BatchInvariance, EveryBackendAndInstructionSet) {
   }
 }
 
+// On every instruction set, by the backend that would be chosen there.
 TEST_P(BatchInvariance, EveryKindOfScore) {
-  const auto device = create_cpu_device();
   test::ProblemTables tables;
   for (const test::ProblemKind& kind : test::problem_kinds()) {
-    AttentionProblem changed = problem(2, 1, 24);
+    AttentionProblem changed = problem(2, 1, 12);
     kind.apply(changed, tables);
-    const RaggedCase c(changed, {14, 300, 1, 0, 129, 33}, 6);
+    const RaggedCase c(changed, {14, 260, 1, 0, 129, 33}, 6);
     for (const ops::OpTableEntry* entry : cpu_tables()) {
       if (!entry->refusal().empty()) continue;
-      for (const AttentionBackend& backend : attention_backends()) {
-        if (!backend.refusal(c.problem(), *device, entry->table()).empty()) continue;
-        SCOPED_TRACE(std::string(kind.name) + ", " + std::string(backend.name) + " on " +
-                     std::string(entry->name));
-        expect_invariant(c, backend.name, entry->table());
-      }
+      SCOPED_TRACE(std::string(kind.name) + " on " + std::string(entry->name));
+      expect_invariant(c, {}, entry->table());
     }
   }
 }

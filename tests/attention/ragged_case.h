@@ -89,23 +89,26 @@ class RaggedCase {
   // f32 [T, H D]; checks that nothing but the output's elements was written.
   std::vector<float> run(std::string_view backend, const ops::OpTable& ops,
                          ThreadPool* pool = nullptr, ops::Profile* profile = nullptr) const {
-    const std::shared_ptr<Device> device = create_cpu_device();
-    const std::unique_ptr<Stream> stream = device->create_stream();
-    auto attention = create_attention(problem_, *device, ops, backend);
+    const auto attention = create_attention(problem_, *create_cpu_device(), ops, backend);
     EXPECT_TRUE(attention.ok()) << attention.status().message();
     if (!attention.ok()) return {};
+    return run(**attention, ops, pool, profile);
+  }
+
+  std::vector<float> run(const Attention& attention, const ops::OpTable& ops,
+                         ThreadPool* pool = nullptr, ops::Profile* profile = nullptr) const {
+    const std::shared_ptr<Device> device = create_cpu_device();
+    const std::unique_ptr<Stream> stream = device->create_stream();
     const size_t workspace_bytes =
-        (*attention)
-            ->workspace_bytes(tokens(), static_cast<int64_t>(cu_seqlens_.size()) - 1, max_seqlen_,
-                              pool == nullptr ? 1 : pool->threads());
+        attention.workspace_bytes(tokens(), static_cast<int64_t>(cu_seqlens_.size()) - 1,
+                                  max_seqlen_, pool == nullptr ? 1 : pool->threads());
     const Storage workspace = device->allocate((workspace_bytes + 63) / 64 * 64).value();
     Arena arena(workspace.data(), workspace.size_bytes());
     ops::OpContext context{
         .stream = *stream, .ops = ops, .arena = arena, .pool = pool, .profile = profile};
     std::vector<uint8_t> input = packed_input();
     std::vector<uint8_t> output = canaries();
-    AttentionArgs args = arguments(input.data(), output.data());
-    attend(context, **attention, args);
+    attend(context, attention, arguments(input.data(), output.data()));
     EXPECT_EQ(arena.used_bytes(), 0u);
     return unpack(output);
   }
