@@ -63,12 +63,44 @@ SPECS = [
     EncoderSpec("electra_cls", "CLS pooling; embeddings of the model's size, not projected; a head's prefix", 107,
                 "ElectraModel", BERT_LIKE | {"embedding_size": 24, "layer_norm_eps": 1e-3}, types=True,
                 prefix="electra.", dtype="bfloat16", modules=(("pooling", "cls"), ("normalize",))),
+    EncoderSpec("mpnet", "positions from 2, which the padding's token does not take; texts beyond the last bucket", 110,
+                "MPNetModel", BERT_LIKE | {"max_position_embeddings": 170, "layer_norm_eps": 1e-5}, pad_id=1,
+                max_length=168, dtype="float16"),
+    EncoderSpec("mpnet_cls", "CLS pooling; 5 heads of 8; a head's prefix", 111, "MPNetModel",
+                BERT_LIKE | {"hidden_size": 40, "num_attention_heads": 5, "num_hidden_layers": 3}, hidden=40, pad_id=1,
+                prefix="mpnet.", dtype="bfloat16", modules=(("pooling", "cls"), ("normalize",))),
     EncoderSpec("albert", "embeddings of 13; four layers that share one block; GELU by tanh", 108, "AlbertModel",
                 BERT_LIKE | {"embedding_size": 13, "num_hidden_layers": 4}, types=True, dtype="float16"),
     EncoderSpec("albert_groups", "CLS pooling; five layers of two groups with two blocks each; a head's prefix", 109,
                 "AlbertModel", BERT_LIKE | {"embedding_size": 24, "num_hidden_layers": 5, "num_hidden_groups": 2,
                                             "inner_group_num": 2, "hidden_act": "gelu"}, types=True,
                 prefix="albert.", dtype="bfloat16", modules=(("pooling", "cls"), ("normalize",))),
+    EncoderSpec("deberta_v3", "both terms, projected as the contents are; log buckets; normalized positions; no "
+                "absolute ones", 112, "DebertaV2Model",
+                BERT_LIKE | {"type_vocab_size": 0, "relative_attention": True, "position_buckets": 10,
+                             "max_relative_positions": -1, "norm_rel_ebd": "layer_norm", "share_att_key": True,
+                             "pos_att_type": "p2c|c2p", "position_biased_input": False,
+                             "max_position_embeddings": 120}, types=True, max_length=110, dtype="float16"),
+    EncoderSpec("deberta_v2_cls", "CLS pooling; matrices of their own for both terms; no buckets, 20 distances; "
+                "absolute positions, token types, projected embeddings; a head's prefix", 113, "DebertaV2Model",
+                BERT_LIKE | {"type_vocab_size": 2, "relative_attention": True, "max_relative_positions": 20,
+                             "pos_att_type": ["c2p", "p2c"], "position_biased_input": True, "embedding_size": 16,
+                             "layer_norm_eps": 1e-3}, types=True, prefix="deberta.", dtype="bfloat16",
+                modules=(("pooling", "cls"), ("normalize",))),
+    EncoderSpec("deberta_c2p", "content to position alone; buckets without a norm", 114, "DebertaV2Model",
+                BERT_LIKE | {"type_vocab_size": 0, "relative_attention": True, "position_buckets": 16,
+                             "pos_att_type": ["c2p"], "position_biased_input": False, "num_hidden_layers": 1,
+                             "max_relative_positions": 44}, dtype="bfloat16"),
+    EncoderSpec("t5", "RMS norms, no biases, heads of 5, buckets that end at 20 tokens, ReLU", 115, "T5EncoderModel",
+                {"d_model": 24, "d_kv": 5, "d_ff": 37, "num_layers": 2, "num_heads": 3,
+                 "relative_attention_num_buckets": 8, "relative_attention_max_distance": 20},
+                template="$ [SEP]", max_length=110, dtype="float16"),
+    EncoderSpec("t5_gated", "gated GELU by tanh; 32 buckets; a Dense without a bias", 116,
+                "T5EncoderModel", {"d_model": 40, "d_kv": 8, "d_ff": 37, "num_layers": 3, "num_heads": 3,
+                                   "feed_forward_proj": "gated-gelu", "layer_norm_epsilon": 1e-3},
+                template="$ [SEP]", hidden=40, dtype="bfloat16",
+                modules=(("pooling", "mean"), ("dense", 20, False, "torch.nn.modules.linear.Identity"),
+                         ("normalize",))),
 ]
 
 
@@ -89,8 +121,10 @@ def write_tokenizer(spec, folder):
     return tokenizer.get_vocab_size()
 
 
-def random_value(random, module, name, shape):
+def random_value(random, path, module, name, shape):
     """Norms and biases vary as much as weights do."""
+    if path.endswith("SelfAttention.q"):  # T5 does not scale scores: its queries are as much smaller
+        return random.normal(0.0, 1.3 / (shape[1] * 8) ** 0.5, shape)
     if name.endswith("bias"):
         return random.normal(0.0, 0.4, shape)
     if isinstance(module, torch.nn.Embedding):
@@ -107,9 +141,13 @@ def make_model(spec, vocab):
     model = model_class(config).eval()
     random = np.random.default_rng(spec.seed)
     state = {}
+    seen = set()  # a tied parameter is stored once, under its first name
     for path, module in model.named_modules():
         for name, parameter in module.named_parameters(recurse=False):
-            value = torch.from_numpy(random_value(random, module, name, tuple(parameter.shape)))
+            if id(parameter) in seen:
+                continue
+            seen.add(id(parameter))
+            value = torch.from_numpy(random_value(random, path, module, name, tuple(parameter.shape)))
             value = value.to(getattr(torch, spec.dtype))
             state[f"{path}.{name}".lstrip(".")] = value
             parameter.data.copy_(value)

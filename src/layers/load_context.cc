@@ -31,6 +31,22 @@ Result<TensorView> load_f32(LoadContext& context, const TensorView& host) {
   return upload(context, values.data(), DType::kF32, host.shape);
 }
 
+Result<TensorView> load_i32(LoadContext& context, const TensorView& host) {
+  context.weight_bytes += host.span_bytes();
+  if (context.planning) return TensorView::contiguous(nullptr, DType::kI32, host.shape);
+  return upload(context, host.data, DType::kI32, host.shape);
+}
+
+Result<TensorView> allocate_parameter(LoadContext& context, DType dtype, const Shape& shape) {
+  TensorView view = TensorView::contiguous(nullptr, dtype, shape);
+  context.weight_bytes += view.span_bytes();
+  if (context.planning) return view;
+  WDE_ASSIGN_OR_RETURN(Storage storage, context.device->allocate(view.span_bytes()));
+  view.data = storage.data();
+  context.store->add(std::move(storage));
+  return view;
+}
+
 Result<TensorView> load_table(LoadContext& context, const TensorView& host) {
   const bool readable = host.dtype == DType::kF32 || host.dtype == DType::kBF16;
   const bool aligned = reinterpret_cast<uintptr_t>(host.data) % dtype_size_bytes(host.dtype) == 0;

@@ -38,6 +38,13 @@ struct LoadContext {
 // A parameter as f32 on the device, whatever the checkpoint has. Errors: kResourceExhausted.
 Result<TensorView> load_f32(LoadContext& context, const TensorView& host);
 
+// The same of a table of integers, i32.
+Result<TensorView> load_i32(LoadContext& context, const TensorView& host);
+
+// Device memory for a parameter that is computed while the model is loaded; data null where only
+// bytes are counted. Errors: kResourceExhausted.
+Result<TensorView> allocate_parameter(LoadContext& context, DType dtype, const Shape& shape);
+
 // An embedding table: used where it is mapped when the device reaches host memory and the dtype is
 // one that the ops read (f32, bf16; aligned), else copied. The caller keeps the mapping alive.
 // Errors: kResourceExhausted.

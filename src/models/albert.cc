@@ -22,9 +22,8 @@ constexpr BertNames kNames = {.prefix = "albert.",
 }  // namespace
 
 Result<BertConfig> read_albert_config(const json::object& config) {
-  WDE_ASSIGN_OR_RETURN(BertConfig albert, BertConfig::from_json(config));
+  WDE_ASSIGN_OR_RETURN(BertConfig albert, read_bert_config(config, {.activation = "gelu_new"}));
   albert.names = kNames;
-  WDE_ASSIGN_OR_RETURN(albert.activation, get_activation(config, "hidden_act", "gelu_new"));
   WDE_ASSIGN_OR_RETURN(albert.embedding_size, get_size(config, "embedding_size", 128));
   WDE_ASSIGN_OR_RETURN(albert.groups, get_int_in(config, "num_hidden_groups", 1,
                                                  {.least = 1, .most = albert.layers}));

@@ -2,9 +2,12 @@
 
 #include "models/albert.h"
 #include "models/bert.h"
+#include "models/deberta.h"
 #include "models/distilbert.h"
 #include "models/electra.h"
+#include "models/mpnet.h"
 #include "models/roberta.h"
+#include "models/t5.h"
 
 namespace wde::models {
 namespace {
@@ -39,12 +42,24 @@ constexpr ModelEntry kModels[] = {
      &ElectraModel::load},
     {"ElectraForMaskedLM", "the encoder of a generator", &ElectraModel::traits,
      &ElectraModel::load},
+    {"MPNetModel", "MPNet encoder: all-mpnet-base-v2, multi-qa-mpnet, …", &MPNetModel::traits,
+     &MPNetModel::load},
+    {"MPNetForMaskedLM", "the encoder of a masked language model", &MPNetModel::traits,
+     &MPNetModel::load},
     {"AlbertModel", "ALBERT encoder: paraphrase-albert, …", &AlbertModel::traits,
      &AlbertModel::load},
     {"AlbertForMaskedLM", "the encoder of a masked language model", &AlbertModel::traits,
      &AlbertModel::load},
     {"AlbertForPreTraining", "the encoder of a pre-trained model", &AlbertModel::traits,
      &AlbertModel::load},
+    {"DebertaV2Model", "DeBERTa-v2 and -v3 encoder: deberta-v3-small, -base, -large, mdeberta, …",
+     &DebertaModel::traits, &DebertaModel::load},
+    {"DebertaV2ForMaskedLM", "the encoder of a masked language model", &DebertaModel::traits,
+     &DebertaModel::load},
+    {"T5EncoderModel", "T5's encoder: sentence-t5, gtr-t5, instructor, …", &T5Encoder::traits,
+     &T5Encoder::load},
+    {"T5Model", "the encoder of T5", &T5Encoder::traits, &T5Encoder::load},
+    {"T5ForConditionalGeneration", "the encoder of T5", &T5Encoder::traits, &T5Encoder::load},
 };
 
 }  // namespace

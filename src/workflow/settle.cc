@@ -89,7 +89,9 @@ Status settle_parallelism(const EngineOptions& options, Settings* settings) {
 Status settle_limits(const EngineOptions& options, Settings* settings) {
   const checkpoint::ModelFolder& folder = settings->folder;
   const int64_t positions = settings->traits.max_length;
-  int64_t length = folder.max_seq_length.value_or(folder.model_max_length.value_or(positions));
+  const int64_t usual =
+      settings->traits.usual_length > 0 ? settings->traits.usual_length : positions;
+  int64_t length = folder.max_seq_length.value_or(folder.model_max_length.value_or(usual));
   length = std::min(length, positions);
   if (length < 1) return data_loss_error("{}: a length limit of {} tokens", folder.path, length);
   if (options.max_length) {

@@ -1,0 +1,178 @@
+#include "models/t5.h"
+
+#include <string>
+
+#include "base/status.h"
+#include "models/config_fields.h"
+
+namespace wde::models {
+namespace {
+
+// Nothing in the model ends there; a longer text is a mistake.
+constexpr int kLongest = 1 << 20;
+
+// "relu", "gated-gelu", "gated-silu", …
+Status read_feed_forward(const json::object& config, T5Config* t5) {
+  WDE_ASSIGN_OR_RETURN(std::string name, json::get_string(config, "feed_forward_proj", "relu"));
+  constexpr std::string_view kGated = "gated-";
+  t5->gated = name.starts_with(kGated);
+  if (t5->gated) name.erase(0, kGated.size());
+  if (t5->gated && name == "gelu") name = "gelu_new";  // as transformers reads "gated-gelu"
+  Result<ops::Activation> activation = ops::parse_activation(name);
+  if (!activation.ok()) return activation.status().with_context("feed_forward_proj");
+  t5->activation = *activation;
+  return {};
+}
+
+Result<layers::RmsNorm> load_norm(const T5Config& config, const Weights& weights,
+                                  const std::string& module, layers::LoadContext& context) {
+  WDE_ASSIGN_OR_RETURN(const auto weight, weights.tensor(module + ".weight", {config.hidden_size}));
+  return layers::RmsNorm::load(context, weight, config.epsilon);
+}
+
+Result<layers::SelfAttention> load_attention(const T5Config& config, const Weights& weights,
+                                             const std::string& module,
+                                             const attention::AttentionProblem& problem,
+                                             layers::LoadContext& context) {
+  const int64_t C = config.hidden_size, HD = config.heads * config.head_size;
+  WDE_ASSIGN_OR_RETURN(const auto query, weights.linear(module + ".q", HD, C, Bias::kAbsent));
+  WDE_ASSIGN_OR_RETURN(const auto key, weights.linear(module + ".k", HD, C, Bias::kAbsent));
+  WDE_ASSIGN_OR_RETURN(const auto value, weights.linear(module + ".v", HD, C, Bias::kAbsent));
+  WDE_ASSIGN_OR_RETURN(const auto output, weights.linear(module + ".o", C, HD, Bias::kAbsent));
+  layers::SelfAttentionWeights attention;
+  attention.query_weight = query.weight;
+  attention.key_weight = key.weight;
+  attention.value_weight = value.weight;
+  attention.output_weight = output.weight;
+  return layers::SelfAttention::load(context, attention, problem);
+}
+
+Result<std::unique_ptr<layers::FeedForward>> load_feed_forward(const T5Config& config,
+                                                               const Weights& weights,
+                                                               const std::string& module,
+                                                               layers::LoadContext& context) {
+  const int64_t C = config.hidden_size, F = config.intermediate_size;
+  WDE_ASSIGN_OR_RETURN(const auto down, weights.linear(module + ".wo", C, F, Bias::kAbsent));
+  if (!config.gated) {
+    WDE_ASSIGN_OR_RETURN(const auto up, weights.linear(module + ".wi", F, C, Bias::kAbsent));
+    layers::Mlp::Weights mlp;
+    mlp.up_weight = up.weight;
+    mlp.down_weight = down.weight;
+    return layers::Mlp::load(context, mlp, config.activation);
+  }
+  WDE_ASSIGN_OR_RETURN(const auto gate, weights.linear(module + ".wi_0", F, C, Bias::kAbsent));
+  WDE_ASSIGN_OR_RETURN(const auto up, weights.linear(module + ".wi_1", F, C, Bias::kAbsent));
+  layers::GatedMlp::Weights mlp;
+  mlp.gate_weight = gate.weight;
+  mlp.up_weight = up.weight;
+  mlp.down_weight = down.weight;
+  return layers::GatedMlp::load(context, mlp, config.activation);
+}
+
+Result<layers::PreNormBlock> load_block(const T5Config& config, const Weights& weights,
+                                        const std::string& name,
+                                        const attention::AttentionProblem& problem,
+                                        layers::LoadContext& context) {
+  layers::PreNormBlock block;
+  WDE_ASSIGN_OR_RETURN(block.attention_norm,
+                       load_norm(config, weights, name + "0.layer_norm", context));
+  WDE_ASSIGN_OR_RETURN(block.attention,
+                       load_attention(config, weights, name + "0.SelfAttention", problem, context));
+  WDE_ASSIGN_OR_RETURN(block.feed_forward_norm,
+                       load_norm(config, weights, name + "1.layer_norm", context));
+  WDE_ASSIGN_OR_RETURN(block.feed_forward,
+                       load_feed_forward(config, weights, name + "1.DenseReluDense", context));
+  return block;
+}
+
+// The first layer's buckets are every layer's.
+Result<attention::AttentionProblem> load_problem(const T5Config& config, const Weights& weights,
+                                                 layers::LoadContext& context) {
+  attention::AttentionProblem problem{.dtype = context.dtype,
+                                      .heads = static_cast<int>(config.heads),
+                                      .kv_heads = static_cast<int>(config.heads),
+                                      .head_size = static_cast<int>(config.head_size),
+                                      .scale = 1.0f};
+  WDE_ASSIGN_OR_RETURN(
+      const auto table,
+      weights.tensor("encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight",
+                     {config.buckets.buckets, config.heads}));
+  WDE_ASSIGN_OR_RETURN(problem.distance_bias,
+                       layers::load_distance_bias(context, config.buckets, table));
+  return problem;
+}
+
+}  // namespace
+
+Result<T5Config> T5Config::from_json(const json::object& config) {
+  T5Config t5;
+  WDE_ASSIGN_OR_RETURN(t5.layers, get_size(config, "num_layers"));
+  WDE_ASSIGN_OR_RETURN(t5.hidden_size, get_size(config, "d_model"));
+  WDE_ASSIGN_OR_RETURN(t5.intermediate_size, get_size(config, "d_ff"));
+  WDE_ASSIGN_OR_RETURN(t5.heads, get_size(config, "num_heads"));
+  WDE_ASSIGN_OR_RETURN(t5.head_size, get_size(config, "d_kv"));
+  WDE_ASSIGN_OR_RETURN(t5.vocab_size, get_size(config, "vocab_size"));
+  WDE_ASSIGN_OR_RETURN(t5.usual_length, get_int_in(config, "n_positions", t5.usual_length,
+                                                   {.least = 1, .most = kLongest}));
+  WDE_ASSIGN_OR_RETURN(t5.epsilon, get_epsilon(config, "layer_norm_epsilon", 1e-6));
+  WDE_ASSIGN_OR_RETURN(t5.buckets.buckets, get_int_in(config, "relative_attention_num_buckets", 32,
+                                                      {.least = 4, .most = 1 << 16}));
+  WDE_ASSIGN_OR_RETURN(t5.buckets.max_distance,
+                       get_int_in(config, "relative_attention_max_distance", 128,
+                                  {.least = t5.buckets.buckets / 4 + 1, .most = int64_t{1} << 20}));
+  if (t5.buckets.buckets % 2 != 0) {
+    return unsupported_error("relative_attention_num_buckets {} is not supported; even ones are",
+                             t5.buckets.buckets);
+  }
+  WDE_RETURN_IF_ERROR(read_feed_forward(config, &t5));
+  WDE_RETURN_IF_ERROR(expect_encoder(config));
+  return t5;
+}
+
+Result<ModelTraits> T5Encoder::traits(const json::object& json) {
+  WDE_ASSIGN_OR_RETURN(const T5Config config, T5Config::from_json(json));
+  return ModelTraits{.hidden_size = static_cast<int>(config.hidden_size),
+                     .vocab_size = static_cast<int>(config.vocab_size),
+                     .max_length = kLongest,
+                     .usual_length = static_cast<int>(config.usual_length)};
+}
+
+Result<std::unique_ptr<Model>> T5Encoder::load(const json::object& json,
+                                               const checkpoint::WeightSource& source,
+                                               layers::LoadContext& context) {
+  WDE_ASSIGN_OR_RETURN(const T5Config config, T5Config::from_json(json));
+  const Weights weights(source, "transformer.", "encoder.final_layer_norm.weight");
+  auto model = std::make_unique<T5Encoder>();
+  model->dtype_ = context.dtype;
+  model->hidden_size_ = config.hidden_size;
+  const char* words =
+      weights.has("shared.weight") ? "shared.weight" : "encoder.embed_tokens.weight";
+  WDE_ASSIGN_OR_RETURN(const auto table,
+                       weights.tensor(words, {config.vocab_size, config.hidden_size}));
+  WDE_ASSIGN_OR_RETURN(model->words_, layers::load_table(context, table));
+  WDE_ASSIGN_OR_RETURN(const auto problem, load_problem(config, weights, context));
+  for (int64_t l = 0; l < config.layers; ++l) {
+    const std::string name = fmt::format("encoder.block.{}.layer.", l);
+    WDE_ASSIGN_OR_RETURN(layers::PreNormBlock block,
+                         load_block(config, weights, name, problem, context));
+    model->blocks_.push_back(std::move(block));
+  }
+  WDE_ASSIGN_OR_RETURN(model->final_norm_,
+                       load_norm(config, weights, "encoder.final_layer_norm", context));
+  return std::unique_ptr<Model>(std::move(model));
+}
+
+std::vector<ModuleChoice> T5Encoder::choices() const {
+  return {{"attention", blocks_.front().attention.backend()},
+          {"gemm", blocks_.front().feed_forward->backend()}};
+}
+
+TensorView T5Encoder::forward(ops::OpContext& context, const layers::TokenBatch& batch) const {
+  const TensorView x = context.arena.allocate(dtype_, {batch.tokens(), hidden_size_});
+  ops::embedding_sum(context, {.ids = batch.ids, .word_table = words_, .out = x});
+  for (const layers::PreNormBlock& block : blocks_) block.forward(context, batch, x);
+  final_norm_.forward(context, x, x);
+  return x;
+}
+
+}  // namespace wde::models
