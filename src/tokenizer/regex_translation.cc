@@ -18,8 +18,8 @@ constexpr std::string_view kWord =
     "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}";
 constexpr std::string_view kHexDigit = "0-9A-Fa-f";
 // Escapes of letters and digits that mean the same in both.
-constexpr std::string_view kSameEscapes = "tnrfaedDpPxAzZRXGk123456789";
-constexpr std::string_view kSameEscapesInSet = "tnrfaedDpPxb";
+constexpr std::string_view kSameEscapes = "tnrfaedDAzZRXGk123456789";
+constexpr std::string_view kSameEscapesInSet = "tnrfaedDb";
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_alphanumeric(char c) {
@@ -120,9 +120,19 @@ class Translation {
     if (c == 'u') return unicode_escape();
     if (c == 'x' && from_.substr(at_ + 2, 1) != "{") return byte_escape();
     if (c == 'v') return replace(2, "\\x0B"), Status();
+    if (c == 'p' || c == 'P' || c == 'x') return braced_escape();
     const std::string_view same = in_set_ ? kSameEscapesInSet : kSameEscapes;
     if (same.find(c) != std::string_view::npos) return copy(2), Status();
     return in_set_ ? class_in_set(c) : class_outside(c);
+  }
+
+  Status braced_escape() {  // \p{L}, \x{2581}
+    const size_t end = from_.find('}', at_);
+    if (from_.substr(at_ + 2, 1) != "{" || end == from_.npos)
+      return data_loss_error("\\{} without {{…}} in the regular expression \"{}\"", from_[at_ + 1],
+                             from_);
+    copy(end + 1 - at_);
+    return {};
   }
 
   Status class_in_set(char c) {
