@@ -34,6 +34,7 @@ struct ModelInfo {
   std::vector<ChosenModule> modules;
   std::string pooling;
   bool normalize = false;
+  std::string similarity;  // the model's own name for how its vectors compare; may be empty
   int hidden_size = 0;     // columns of kHidden
   int embedding_size = 0;  // columns of kEmbed
   int max_length = 0;      // tokens

@@ -102,10 +102,13 @@ Status read_prompts(const json::object& config, ModelFolder& folder) {
   return Status();
 }
 
-Status read_prompt_config(ModelFolder& folder) {
+Status read_sentence_transformers_config(ModelFolder& folder) {
   const std::string path = folder.path + "/config_sentence_transformers.json";
   if (!file_exists(path)) return Status();
   WDE_ASSIGN_OR_RETURN(const json::object config, read_object(path));
+  Result<std::string> similarity = json::get_string(config, "similarity_fn_name", "");
+  if (!similarity.ok()) return similarity.status().with_context(path);
+  folder.similarity = std::move(similarity).value();
   return read_prompts(config, folder).with_context(path);
 }
 
@@ -144,7 +147,7 @@ Result<ModelFolder> read_model_folder(const std::string& path, const ReadOptions
   WDE_RETURN_IF_ERROR(read_config(folder));
   WDE_RETURN_IF_ERROR(read_sentence_config(folder));
   WDE_RETURN_IF_ERROR(read_tokenizer_config(folder));
-  WDE_RETURN_IF_ERROR(read_prompt_config(folder));
+  WDE_RETURN_IF_ERROR(read_sentence_transformers_config(folder));
   if (options.weights) {
     WDE_ASSIGN_OR_RETURN(folder.weights, open_weights(folder.transformer_path));
   }

@@ -37,6 +37,7 @@ ModelInfo describe(const Assembly& assembly) {
   }
   info.pooling = pooling_description(settings.embedding_head);
   info.normalize = settings.output.normalize;
+  info.similarity = settings.folder.similarity;
   info.hidden_size = settings.traits.hidden_size;
   info.embedding_size = settings.output.embedding_size;
   info.max_length = settings.limits.max_length;

@@ -34,6 +34,7 @@ struct Command {
 constexpr Command kCommands[] = {
     {"embed", "a vector for each line of text", define_embed},
     {"hidden", "the last hidden state of every token", define_hidden},
+    {"search", "the nearest texts of a file for each query", define_search},
     {"tokenize", "token ids of each line", define_tokenize},
     {"serve", "the HTTP server", define_serve},
     {"bench", "throughput and latency, as a table, JSON and a plot", define_bench},

@@ -36,6 +36,7 @@ Run define_info(CLI::App& app);
 Run define_list(CLI::App& app);
 Run define_bench(CLI::App& app);
 Run define_serve(CLI::App& app);
+Run define_search(CLI::App& app);
 
 // Says what went wrong, if anything did, and returns the exit code.
 int report(Console& console, const Status& status, entrypoints::Phase phase);
