@@ -45,11 +45,11 @@ TEST(Binary, HelpAndVersionGoToStdout) {
   const Ended help = run_wde({"--help"});
   EXPECT_EQ(help.exit_code, 0);
   for (const char* part :
-       {"embed", "hidden", "tokenize", "serve", "bench", "info", "list", "HF_HOME"}) {
+       {"embed", "hidden", "search", "tokenize", "serve", "bench", "info", "list", "HF_HOME"}) {
     EXPECT_THAT(help.out, HasSubstr(part));
   }
   EXPECT_THAT(run_wde({"--version"}).out, StartsWith("wde "));
-  for (const char* command : {"embed", "hidden", "tokenize", "serve", "bench", "info", "list"}) {
+  for (const char* command : {"embed", "hidden", "search", "tokenize", "serve", "bench", "info", "list"}) {
     const Ended command_help = run_wde({command, "--help"});
     EXPECT_EQ(command_help.exit_code, 0) << command;
     EXPECT_THAT(command_help.out, HasSubstr("Examples:")) << command;

@@ -72,8 +72,7 @@ Status check_flags(const SearchFlags& flags) {
   if (flags.top_k < 1) {
     return invalid_argument_error("--top-k must be at least 1, not {}", flags.top_k);
   }
-  WDE_RETURN_IF_ERROR(check_output_is_not_input(flags.output, flags.corpus.path));
-  return flags.index.empty() ? Status() : check_output_is_not_input(flags.index, flags.corpus.path);
+  return check_output_is_not_input(flags.output, flags.corpus.path);
 }
 
 // What a search needs of one loaded model.

@@ -1,0 +1,223 @@
+// The parts of `wde search`: files of vectors, the corpus, prompts, reports; then the real process.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <fstream>
+#include <limits>
+
+#include "base/json.h"
+#include "entrypoints/cli/npy_file.h"
+#include "entrypoints/cli/search_corpus.h"
+#include "entrypoints/cli/search_report.h"
+#include "entrypoints/cli/searcher.h"
+#include "entrypoints/cli/sinks.h"
+#include "entrypoints/cli_fake_engine.h"
+#include "entrypoints/cli_process.h"
+#include "support/paths.h"
+
+namespace wde::cli {
+namespace {
+
+using test::Ended;
+using test::run_wde;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+std::string bytes_of(std::span<const float> values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size_bytes()};
+}
+
+// --- .npy files ---
+
+TEST(NpyFile, WhatIsWrittenIsRead) {
+  const test::TemporaryFolder folder;
+  const std::vector<float> values = {1, 2, 3, 4.5f, -5, 6};
+  const std::string path = folder.file("v.npy");
+  ASSERT_TRUE(write_npy(path, values, 3).ok());
+  const auto matrix = NpyMatrix::open(path);
+  ASSERT_TRUE(matrix.ok()) << matrix.status().message();
+  EXPECT_EQ(matrix->rows(), 2);
+  EXPECT_EQ(matrix->columns(), 3);
+  EXPECT_THAT(matrix->values(), testing::ElementsAreArray(values));
+  EXPECT_EQ(NpyMatrix::open(path + ".part").status().code(), StatusCode::kNotFound);
+}
+
+void expect_refused(const std::string& content, StatusCode code, const std::string& part) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.write("v.npy", content);
+  const Status status = NpyMatrix::open(path).status();
+  EXPECT_EQ(status.code(), code) << status.message();
+  EXPECT_THAT(status.message(), HasSubstr(part));
+  EXPECT_THAT(status.message(), HasSubstr(path));
+}
+
+TEST(NpyFile, RefusesWhatItCanNotRead) {
+  const std::string header = npy_header("<f4", 2, 2);
+  const std::string whole = header + bytes_of(std::vector<float>(4));
+  for (size_t size = 0; size < whole.size(); ++size) {
+    expect_refused(whole.substr(0, size), StatusCode::kDataLoss, "");
+  }
+  expect_refused(whole + "x", StatusCode::kDataLoss, "17 bytes of data for 2 x 2");
+  expect_refused(npy_header("|i1", 2, 2) + "1234", StatusCode::kUnsupported, "fp32");
+  std::string broken = whole;
+  broken.replace(broken.find("(2, 2)"), 6, "(2)   ");
+  expect_refused(broken, StatusCode::kUnsupported, "matrix");
+  broken = whole;
+  broken.replace(broken.find("False"), 5, "True,");
+  expect_refused(broken, StatusCode::kUnsupported, "C order");
+  expect_refused(npy_header("<f4", std::numeric_limits<int64_t>::max(), 4), StatusCode::kDataLoss,
+                 "0 bytes of data");
+  broken = whole;
+  broken[6] = '\x09';
+  expect_refused(broken, StatusCode::kDataLoss, "version 9");
+}
+
+// --- Parts ---
+
+TEST(SearchPrompts, AreTheModelsOwn) {
+  ModelInfo info;
+  EXPECT_EQ(choose_prompts(info, {}).query, "query");
+  EXPECT_EQ(choose_prompts(info, {}).document, "document");
+  info.prompt_names = {"corpus", "passage", "query"};
+  EXPECT_EQ(choose_prompts(info, {}).document, "passage");
+  EngineOptions options;
+  options.prompt = "for both: ";
+  EXPECT_FALSE(choose_prompts(info, options).query);
+  EXPECT_FALSE(choose_prompts(info, options).document);
+}
+
+TEST(Searcher, AnswersQueriesInTheirOrder) {
+  test::FakeEngine engine;  // the vector of a text is {its bytes, its first byte, 1}
+  const std::vector<float> corpus = {1, 'a', 1, 2, 'b', 1, 30, 'a', 1};
+  const auto index = VectorIndex::create(corpus, 3, {.similarity = Similarity::kEuclidean}).value();
+  Searcher searcher(engine, *index, {}, 2);
+  const std::vector<std::string> queries = {"b", "a", std::string(29, 'a')};
+  const auto hits = searcher.search(queries).value();
+  ASSERT_EQ(hits.size(), 3u);
+  EXPECT_EQ(hits[0][0].index, 0);  // 1 away, as row 1 is: equal scores keep the rows' order
+  EXPECT_EQ(hits[0][1].index, 1);
+  EXPECT_EQ(hits[1][0], (Hit{0, -0.0f}));
+  EXPECT_EQ(hits[2][0].index, 2);
+  EXPECT_EQ(searcher.search(std::vector<std::string>{"a", "fail"}).status().code(),
+            StatusCode::kDeviceError);
+}
+
+TEST(CorpusVectors, AreComputedInTheCorpusOrder) {
+  const test::TemporaryFolder folder;
+  test::FakeEngine engine;
+  Console console;
+  const InputOptions corpus{.path = folder.write("c", "a\nbb\n\nccc")};
+  EXPECT_THAT(*read_corpus(corpus, console), ElementsAre("a", "bb", "", "ccc"));
+  const auto vectors = CorpusVectors::compute(engine, corpus, {}, console);
+  ASSERT_TRUE(vectors.ok()) << vectors.status().message();
+  EXPECT_THAT(vectors->values(), ElementsAre(1, 'a', 1, 2, 'b', 1, 0, 0, 1, 3, 'c', 1));
+  const InputOptions pairs{.path = folder.write("p", "[\"a\",\"b\"]\n"), .jsonl = true};
+  EXPECT_THAT(read_corpus(pairs, console).status().message(), HasSubstr("line 1 is a pair"));
+}
+
+TEST(SearchReport, IsJsonOrForPeople) {
+  const std::vector<std::string> texts = {"first \"text\"", "two\nlines \x1b[2J",
+                                          std::string(150, 'x')};
+  const std::vector<Hit> hits = {{1, 0.5f}, {0, -2}};
+  const auto parsed = json::parse(hits_json("q\"", hits, texts));
+  ASSERT_TRUE(parsed.ok()) << parsed.status().message();
+  EXPECT_EQ(parsed->as_object().at("query").as_string(), "q\"");
+  const json::array& found = parsed->as_object().at("hits").as_array();
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[0].as_object().at("index").as_int64(), 1);
+  EXPECT_EQ(found[0].as_object().at("text").as_string(), texts[1]);
+  EXPECT_EQ(found[1].as_object().at("score").to_number<float>(), -2);
+  EXPECT_EQ(hits_text("q", hits, texts, Emphasis::kNone),
+            "\nq\n   0.500  two…\n  -2.000  first \"text\"\n");
+  const std::string shown = hits_text("q", std::vector<Hit>{{2, 1}}, texts, Emphasis::kTerminal);
+  EXPECT_THAT(shown, HasSubstr("\033[1mq\033[0m"));
+  EXPECT_THAT(shown, HasSubstr("  " + std::string(99, 'x') + "…\n"));
+}
+
+// --- The process ---
+
+const std::string kModel = wde::test::fixture("models/mean_normalize");
+const std::string kCorpus = wde::test::fixture("corpus.txt");
+
+std::vector<std::string> lines_of(const std::string& file) {
+  std::ifstream stream(file);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  return lines;
+}
+
+// A text of the corpus is its own nearest when both sides get the same prompt.
+TEST(SearchBinary, FindsATextByItself) {
+  const std::vector<std::string> corpus = lines_of(kCorpus);
+  const test::TemporaryFolder folder;
+  const std::vector<std::string> search = {
+      "search",  "-m", kModel,     "--corpus", kCorpus, "--index", folder.file("i.npy"),
+      "--top-k", "3",  "--prompt", ""};
+  std::vector<std::string> arguments = search;
+  arguments.push_back(corpus[7]);
+  const Ended written = run_wde(arguments);
+  ASSERT_EQ(written.exit_code, 0) << written.err;
+  const auto line = json::parse(written.out);
+  ASSERT_TRUE(line.ok()) << written.out;
+  const json::array& hits = line->as_object().at("hits").as_array();
+  ASSERT_EQ(hits.size(), 3u);
+  EXPECT_EQ(hits[0].as_object().at("index").as_int64(), 7);
+  EXPECT_EQ(hits[0].as_object().at("text").as_string(), corpus[7]);
+  EXPECT_NEAR(hits[0].as_object().at("score").to_number<double>(), 1, 1e-5);
+  EXPECT_EQ(NpyMatrix::open(folder.file("i.npy"))->rows(), static_cast<int64_t>(corpus.size()));
+
+  const Ended read = run_wde(search, corpus[7] + "\n" + corpus[9] + "\n");
+  ASSERT_EQ(read.exit_code, 0) << read.err;
+  EXPECT_THAT(read.out, testing::StartsWith(written.out));
+  EXPECT_EQ(std::count(read.out.begin(), read.out.end(), '\n'), 2);
+}
+
+TEST(SearchBinary, BadInputIsNamed) {
+  const test::TemporaryFolder folder;
+  const std::string two = folder.write("two.txt", "a\nb\n");
+  const int columns = 24;
+  const auto index = [&](const std::string& name, int64_t rows, int64_t width, float value) {
+    const std::vector<float> values(static_cast<size_t>(rows * width), value);
+    return folder.write(name, npy_header("<f4", rows, width) + bytes_of(values));
+  };
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const struct {
+    std::vector<std::string> arguments;
+    int exit_code;
+    std::string said;
+  } cases[] = {
+      {{"search"}, 2, "no model is named"},
+      {{"search", "-m", kModel}, 2, "--corpus"},
+      {{"search", "-m", kModel, "--corpus", "-"}, 2, "stdin is for queries"},
+      {{"search", "-m", kModel, "--corpus", "/nonexistent/c"}, 2, "/nonexistent/c"},
+      {{"search", "-m", "/nonexistent/m", "--corpus", two, "q"}, 1, "/nonexistent/m"},
+      {{"search", "-m", kModel, "--corpus", two, "--top-k", "0", "q"}, 2, "--top-k"},
+      {{"search", "-m", kModel, "--corpus", two, "--similarity", "cos", "q"}, 2, "--similarity"},
+      {{"search", "-m", kModel, "--corpus", two, "--dimensions", "999", "q"}, 2, "999"},
+      {{"search", "-m", kModel, "--corpus", two, "--index", index("d", 2, 5, 1), "q"},
+       2,
+       "vectors of 5"},
+      {{"search", "-m", kModel, "--corpus", two, "--index", index("n", 3, columns, 1), "q"},
+       2,
+       "3 vectors, but the corpus has 2"},
+      {{"search", "-m", kModel, "--corpus", two, "--index", index("x", 2, columns, nan), "q"},
+       1,
+       "row 0 holds NaN"},
+      {{"search", "-m", kModel, "--corpus", two, "--index", folder.write("t", "\x93NUMPY"), "q"},
+       1,
+       "no .npy file"},
+      {{"search", "-m", kModel, "--corpus", two, "--index", two, "q"}, 1, "no .npy file"},
+      {{"search", "-m", kModel, "--corpus", folder.write("b", "{"), "--jsonl", "q"}, 2, "line 1"},
+  };
+  for (const auto& wrong : cases) {
+    const Ended ended = run_wde(wrong.arguments);
+    EXPECT_EQ(ended.exit_code, wrong.exit_code) << wrong.said << "\n" << ended.err;
+    EXPECT_THAT(ended.err, HasSubstr(wrong.said));
+    EXPECT_THAT(ended.out, IsEmpty());
+  }
+}
+
+}  // namespace
+}  // namespace wde::cli
