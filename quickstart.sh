@@ -35,7 +35,7 @@ model=$(tools/fetch_model.sh "$wde")
 echo "$model"
 
 step "4/4  Search over the $(wc -l <examples/corpus.txt) passages of examples/corpus.txt"
-python3 tools/search.py --wde "$wde" --model "$model" --corpus examples/corpus.txt \
+"$wde" search -m "$model" --corpus examples/corpus.txt --top-k 3 --format text \
   "how do animals find their way home?" \
   "why does money lose its value" \
   "my bike makes a noise when I stop" \
@@ -44,7 +44,7 @@ python3 tools/search.py --wde "$wde" --model "$model" --corpus examples/corpus.t
 cat <<END
 
 ${bold}Next${plain}
-  python3 tools/search.py "your own question" "and another"     search the same passages
+  $wde search -m $model --corpus FILE      your own texts and questions
   $wde embed -m $model FILE                one vector a line, as JSON
   $wde serve -m $model --port 3000         the HTTP server; then:
     curl localhost:3000/embed -H 'Content-Type: application/json' -d '{"inputs":"hello"}'
