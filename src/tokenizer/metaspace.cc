@@ -33,7 +33,7 @@ class Metaspace final : public PreTokenizer {
     };
     if (prepends(text.substr(at), stretch.begins_text)) to.append(sign, from.origin(at));
     for (size_t done = at; at != text.size(); done = at) {
-      while (at != text.size() && text[at] != ' ' && !text.substr(at).starts_with(sign)) ++at;
+      while (at != text.size() && !is_space(text.substr(at))) ++at;
       to.append(from, done, at);
       if (at == text.size()) break;
       if (options_.split) end_word();
@@ -48,10 +48,15 @@ class Metaspace final : public PreTokenizer {
   double growth() const override { return 1 + static_cast<double>(options_.replacement.size()); }
 
  private:
+  // Whether `text`, not empty, begins with a space in either form.
+  bool is_space(std::string_view text) const {
+    if (text[0] == ' ') return true;
+    return text[0] == options_.replacement[0] && text.starts_with(options_.replacement);
+  }
   bool prepends(std::string_view text, bool begins_text) const {
     if (options_.prepend == Prepend::kNever) return false;
     if (options_.prepend == Prepend::kFirst && !begins_text) return false;
-    return text[0] != ' ' && !text.starts_with(options_.replacement);
+    return !is_space(text);
   }
 
   MetaspaceOptions options_;

@@ -10,12 +10,15 @@
 
 #include "tokenizer/registry.h"
 #include "tokenizer/vocabulary.h"
+#include "tokenizer/word_cache.h"
 
 namespace wde::tokenizer {
 namespace {
 
 // How much worse an unknown code point is than the worst token (sentencepiece, unigram_model.cc).
 constexpr double kUnknownPenalty = 10;
+// Longer words rarely come again.
+constexpr size_t kMaxCachedBytes = 48;
 // Words up to this need no memory but the stack's.
 constexpr size_t kStackNodes = 512;
 
@@ -44,9 +47,14 @@ class Unigram final : public Model {
   }
 
   void append_ids(std::string_view word, std::vector<int32_t>& ids) const override {
-    const auto before = static_cast<ptrdiff_t>(ids.size());
+    const size_t before = ids.size();
+    const bool cached = word.size() <= kMaxCachedBytes;
+    const uint64_t hash = cached ? WordCache::hash_of(word, WordCache::Spelling::kText) : 0;
+    if (cached && cache_.append(word, WordCache::Spelling::kText, hash, ids)) return;
     cut(word, [&](int32_t id, Range) { ids.push_back(id); });
-    std::reverse(ids.begin() + before, ids.end());
+    std::reverse(ids.begin() + static_cast<ptrdiff_t>(before), ids.end());
+    if (cached)
+      cache_.insert(word, WordCache::Spelling::kText, hash, std::span(ids).subspan(before));
   }
 
   std::optional<int32_t> token_to_id(std::string_view token) const override {
@@ -143,6 +151,7 @@ class Unigram final : public Model {
   std::vector<double> scores_;  // by id
   double unknown_score_;
   UnigramOptions options_;
+  mutable WordCache cache_;
   std::array<int32_t, 256> byte_ids_;  // of the tokens <0x00> … <0xFF>; -1 where there is none
 };
 

@@ -56,6 +56,51 @@ def tokenizer_json_seeds():
     yield "sequences", dump(parts)
 
 
+def fields(message):
+    """(number, value) of a protobuf message, as far as ours have them: bytes, or the bits of a number."""
+    at = 0
+
+    def varint():
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = message[at]
+            at += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+    while at < len(message):
+        tag = varint()
+        size = {0: 0, 5: 4}[tag & 7] if tag & 7 != 2 else varint()
+        value = varint() if tag & 7 == 0 else message[at:at + size]
+        at += size
+        yield tag >> 3, value
+
+
+def field(number, content):
+    size = len(content)
+    return bytes([number << 3 | 2]) + (bytes([size]) if size < 128 else bytes([size & 127 | 128, size >> 7])) + content
+
+
+def sentencepiece_seeds():
+    """The fixtures with few pieces, and their charsmap alone."""
+    for name in ("t5", "llama"):
+        parts = list(fields((DATA / f"tokenizer/sentencepiece/{name}.model").read_bytes()))
+        pieces = [part for part in parts if part[0] == 1]
+        few = pieces[:40] if name == "t5" else pieces[:3] + pieces[259:290]
+        others = [part for part in parts if part[0] in (2, 3)]
+        yield name, b"".join(field(*part) for part in few + others)
+    charsmap = next(value for number, value in fields(others_of("t5")) if number == 2)
+    yield "charsmap", charsmap
+    yield "cut", charsmap[:len(charsmap) // 2]
+
+
+def others_of(name):
+    return next(value for number, value in fields((DATA / f"tokenizer/sentencepiece/{name}.model").read_bytes()) if number == 3)
+
+
 def dump(value):
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -89,6 +134,7 @@ SEEDS = {
     "safetensors_fuzz": safetensors_seeds,
     "json_body_fuzz": body_seeds,
     "tokenizer_json_fuzz": tokenizer_json_seeds,
+    "sentencepiece_fuzz": sentencepiece_seeds,
 }
 
 
