@@ -47,14 +47,12 @@ Bpe::Bpe(Vocabulary vocabulary, MergeTable merges, BpeOptions options, bool mark
     : vocabulary_(std::move(vocabulary)),
       merges_(std::move(merges)),
       options_(std::move(options)),
-      marks_begin_words_(marks_begin_words),
-      takes_bytes_(options_.prefix.empty() && options_.suffix.empty()) {
+      marks_begin_words_(marks_begin_words) {
   for (size_t byte = 0; byte < 256; ++byte) {
     char spelt[4];
     const auto length = static_cast<size_t>(
         unicode::encode(byte_level::char_of(static_cast<uint8_t>(byte)), spelt));
     char_ids_[byte] = vocabulary_.id({spelt, length}).value_or(-1);
-    takes_bytes_ = takes_bytes_ && char_ids_[byte] >= 0;
     fallback_ids_[byte] = vocabulary_.id(fmt::format("<0x{:02X}>", byte)).value_or(-1);
   }
 }
@@ -121,6 +119,16 @@ void Bpe::begin(std::string_view word, Symbols& symbols) const {
   if (pending.length != 0) symbols.add(pending);
 }
 
+// The same for a word of bytes. Not every vocabulary has a character for each: some lack those that
+// UTF-8 never uses.
+void Bpe::begin_bytes(std::string_view word, Symbols& symbols) const {
+  const bool all_known = std::all_of(word.begin(), word.end(), [this](char byte) {
+    return char_ids_[static_cast<uint8_t>(byte)] >= 0;
+  });
+  if (!all_known) return begin(byte_level::spell(word), symbols);
+  for (const char byte : word) symbols.add({char_ids_[static_cast<uint8_t>(byte)], 1});
+}
+
 void Bpe::tokenize(std::string_view text, Range word, std::vector<Token>& tokens) const {
   const std::string_view all = text.substr(word.begin, word.end - word.begin);
   if (options_.ignores_merges) {
@@ -172,7 +180,7 @@ void Bpe::append_ids_of_bytes(std::string_view word, std::vector<int32_t>& ids) 
     ids.push_back(*whole);
   } else {
     Symbols symbols;
-    for (const char byte : word) symbols.add({char_ids_[static_cast<uint8_t>(byte)], 1});
+    begin_bytes(word, symbols);
     for (const Symbol& symbol : symbols.merge(merges_)) ids.push_back(symbol.id);
   }
   cache_.insert(word, WordCache::Spelling::kBytes, hash, std::span(ids).subspan(before));

@@ -30,7 +30,7 @@ class Bpe final : public Model {
 
   void tokenize(std::string_view text, Range word, std::vector<Token>& tokens) const override;
   void append_ids(std::string_view word, std::vector<int32_t>& ids) const override;
-  bool takes_bytes() const override { return takes_bytes_; }
+  bool takes_bytes() const override { return options_.prefix.empty() && options_.suffix.empty(); }
   void append_ids_of_bytes(std::string_view word, std::vector<int32_t>& ids) const override;
 
   std::optional<int32_t> token_to_id(std::string_view token) const override {
@@ -47,6 +47,7 @@ class Bpe final : public Model {
   template <class Visit>
   void for_each_part(std::string_view word, const Visit& visit) const;
   void begin(std::string_view word, Symbols& symbols) const;
+  void begin_bytes(std::string_view word, Symbols& symbols) const;
   void add_unknown(std::string_view spelling, uint32_t length, Symbol& pending,
                    Symbols& symbols) const;
   void append_part(std::string_view part, std::vector<int32_t>& ids) const;
@@ -56,8 +57,7 @@ class Bpe final : public Model {
   BpeOptions options_;
   // U+2581 begins a word, and nothing merges across that: a text of many words falls apart there.
   bool marks_begin_words_;
-  bool takes_bytes_;
-  std::array<int32_t, 256> char_ids_;      // of the characters that spell bytes (byte_level.h)
+  std::array<int32_t, 256> char_ids_;  // of the characters that spell bytes, -1 where there is none
   std::array<int32_t, 256> fallback_ids_;  // <0x00> to <0xFF>, -1 where there is none
   mutable WordCache cache_;
 };

@@ -347,6 +347,33 @@ TEST(Binary, BenchProfilesOps) {
   EXPECT_GE(of_all->as_array().size(), 2u);
 }
 
+TEST(Binary, BenchTokenizes) {
+  const test::TemporaryFolder folder;
+  std::ofstream(folder.file("texts")) << "a text\nand another, longer one\n";
+  const std::vector<std::string> arguments = {
+      "bench",     "-m",    kModel,      "--tokenize", folder.file("texts"), "--rounds", "2",
+      "--seconds", "0.001", "--threads", "2"};
+  const Ended table = run_wde(arguments);
+  ASSERT_EQ(table.exit_code, 0) << table.err;
+  for (const char* part : {"2 texts, ", "2 rounds", "threads  tokens/s", "texts/s"})
+    EXPECT_THAT(table.out, HasSubstr(part));
+  std::vector<std::string> as_json = arguments;
+  as_json.insert(as_json.end(), {"--json", "-"});
+  const auto report = json::parse(run_wde(as_json).out);
+  ASSERT_TRUE(report.ok()) << report.status().message();
+  const json::array& rows = report->at("results").as_array();
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[1].at("threads").as_int64(), 2);
+  EXPECT_GT(rows[0].at("tokens_per_s").at("min").as_double(), 0);
+  EXPECT_GT(report->at("tokens").as_int64(), 4);
+}
+
+TEST(Binary, BenchTokenizesOrProfiles) {
+  const Ended ended = run_wde({"bench", "-m", kModel, "--profile", "--tokenize"});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("--tokenize"));
+}
+
 TEST(Binary, BenchDrawsNoProfile) {
   const Ended ended = run_wde({"bench", "-m", kModel, "--profile", "--svg", "/nonexistent/p.svg"});
   EXPECT_EQ(ended.exit_code, 2);

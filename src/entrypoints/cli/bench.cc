@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdint>
 #include <fstream>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -19,12 +20,14 @@
 #include "entrypoints/cli/bench_profile.h"
 #include "entrypoints/cli/bench_report.h"
 #include "entrypoints/cli/bench_texts.h"
+#include "entrypoints/cli/bench_tokenize.h"
 #include "entrypoints/cli/build_info.h"
 #include "entrypoints/cli/command.h"
 #include "entrypoints/cli/input.h"
 #include "entrypoints/cli/measure.h"
 #include "entrypoints/cli/options.h"
 #include "entrypoints/cli/output.h"
+#include "entrypoints/cli/progress.h"
 #include "wde/catalog.h"
 
 namespace wde::cli {
@@ -40,6 +43,7 @@ struct BenchFlags {
   std::vector<int> batch_sizes = {1, 2, 4, 8, 16, 32, 64};
   int rounds = 3;
   double seconds = 0.5;
+  bool tokenize = false;
   std::string json_path;
   std::string svg_path;
 };
@@ -87,12 +91,14 @@ std::vector<BenchConfig> configurations(const EngineOptions& options) {
   return configs;
 }
 
-Result<std::vector<std::string>> read_texts(const InputOptions& options, Console& console) {
+Result<std::vector<std::string>> read_texts(const BenchFlags& flags, Console& console) {
+  const InputOptions& options = flags.input;
+  const size_t most = flags.tokenize ? std::numeric_limits<size_t>::max() : kMostTexts;
   if (options.path.empty()) return bench_texts();
   WDE_ASSIGN_OR_RETURN(const std::unique_ptr<InputReader> reader,
                        InputReader::open(options, console));
   std::vector<std::string> texts;
-  while (texts.size() < kMostTexts) {
+  while (texts.size() < most) {
     WDE_ASSIGN_OR_RETURN(const std::optional<InputLine> line, reader->next());
     if (!line) break;
     const auto* text = std::get_if<std::string>(&line->input);
@@ -292,12 +298,49 @@ int run_profiles(Context& context, const std::vector<Contestant>& contestants,
   return report(context.console, written, Phase::kRequest);
 }
 
+// Tokenization alone, by one thread and by all: the folder needs no weights.
+Result<TokenizeReport> measure_tokenizer(const BenchFlags& flags,
+                                         const std::vector<std::string>& texts, Console& console) {
+  EngineOptions options = flags.engine;
+  options.download_progress = download_progress(console);
+  WDE_ASSIGN_OR_RETURN(const std::unique_ptr<TextTokenizer> tokenizer,
+                       TextTokenizer::load(options));
+  std::vector<int> threads = {1};
+  const int most = flags.engine.threads > 0 ? flags.engine.threads : available_cores();
+  if (most > 1) threads.push_back(most);
+  console.show("tokenizing");
+  WDE_ASSIGN_OR_RETURN(
+      TokenizeReport report,
+      measure_tokenization(
+          *tokenizer,
+          {.texts = texts, .threads = threads, .rounds = flags.rounds, .seconds = flags.seconds}));
+  report.version = version();
+  report.commit = build_commit();
+  report.model = flags.engine.model;
+  report.cpu = cpu_name();
+  report.cores = available_cores();
+  return report;
+}
+
+int run_tokenization(Context& context, const BenchFlags& flags,
+                     const std::vector<std::string>& texts) {
+  const Result<TokenizeReport> found = measure_tokenizer(flags, texts, context.console);
+  context.console.clear();
+  if (!found.ok()) return report(context.console, found.status(), Phase::kLoad);
+  Status written;
+  if (flags.json_path != "-") written = write_to("-", tokenize_table(*found));
+  if (written.ok() && !flags.json_path.empty())
+    written = write_to(flags.json_path, tokenize_json(*found));
+  return report(context.console, written, Phase::kRequest);
+}
+
 int run_bench(Context& context, const BenchFlags& flags) {
   if (Status named = check_model_named(flags.engine); !named.ok()) {
     return report(context.console, named, Phase::kRequest);
   }
-  const Result<std::vector<std::string>> texts = read_texts(flags.input, context.console);
+  const Result<std::vector<std::string>> texts = read_texts(flags, context.console);
   if (!texts.ok()) return report(context.console, texts.status(), Phase::kRequest);
+  if (flags.tokenize) return run_tokenization(context, flags, *texts);
   const Result<std::vector<Contestant>> contestants = load_all(flags.engine, context.console);
   if (!contestants.ok()) return report(context.console, contestants.status(), Phase::kLoad);
   if (flags.engine.profile) return run_profiles(context, *contestants, *texts, flags);
@@ -314,26 +357,34 @@ Run define_bench(CLI::App& app) {
   app.footer(
       "Examples:\n  wde bench -m MODEL\n"
       "  wde bench -m MODEL texts.txt --dtype f32,bf16,int8 --json report.json --svg report.svg\n"
+      "  wde bench -m MODEL --tokenize texts.txt\n"
       "  wde bench -m MODEL --profile --dtype int8 --attention-backend flash --executor simple\n"
       "--dtype, --attention-backend and --executor take lists; without them every usable backend "
       "and\n"
-      "executor is measured. Of a file of texts, the first 256 lines are used.");
+      "executor is measured. Of a file of texts, the first 256 lines are used, with --tokenize "
+      "all.");
   app.add_option("texts", flags->input.path,
                  "a file of texts, or - for stdin; default: built-in texts")
       ->type_name("FILE");
   app.add_flag("--jsonl", flags->input.jsonl, "lines are JSON strings or objects with a \"text\"");
-  app.add_option("--batch-sizes", flags->batch_sizes,
-                 "requests under way; default 1,2,4,8,16,32,64")
-      ->delimiter(',')
-      ->check(CLI::Range(1, 4096));
+  CLI::Option* batch_sizes = app.add_option("--batch-sizes", flags->batch_sizes,
+                                            "requests under way; default 1,2,4,8,16,32,64");
+  batch_sizes->delimiter(',')->check(CLI::Range(1, 4096));
   app.add_option("--rounds", flags->rounds, "times each is measured; default 3")
       ->check(CLI::Range(1, 1000));
   app.add_option("--seconds", flags->seconds, "least length of a round; default 0.5")
       ->check(CLI::Range(0.001, 3600.0));
-  app.add_flag("--profile", flags->engine.profile,
-               "instead: time, GFLOP/s and GB/s by op, all texts under way")
-      ->excludes(app.add_option("--svg", flags->svg_path, "draw latency over throughput into FILE")
-                     ->type_name("FILE"));
+  CLI::Option* svg =
+      app.add_option("--svg", flags->svg_path, "draw latency over throughput into FILE")
+          ->type_name("FILE");
+  CLI::Option* profile = app.add_flag("--profile", flags->engine.profile,
+                                      "instead: time, GFLOP/s and GB/s by op, all texts under way")
+                             ->excludes(svg);
+  app.add_flag("--tokenize", flags->tokenize,
+               "instead: tokenization alone, by one thread and by all; reads no weights")
+      ->excludes(svg)
+      ->excludes(profile)
+      ->excludes(batch_sizes);
   app.add_option("--json", flags->json_path,
                  "write a JSON report to FILE, or instead of the table to -")
       ->type_name("FILE");
