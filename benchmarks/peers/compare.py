@@ -7,6 +7,7 @@ after each turn a register-only loop measures what the cores can do at that mome
 
   benchmarks/peers/run.sh --quick
   benchmarks/peers/run.sh --json report.json --svg report.svg
+  benchmarks/peers/run.sh --tokenization-only --tokenizers all --threads 1
   benchmarks/peers/run.sh --models bge-base --loads short,passages --precisions int8 --rounds 3
 """
 
@@ -27,12 +28,14 @@ import chart
 import loads
 import models
 import results
+import tokenizer_folders
 from contestant import Contestant, Failed
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CONTESTANTS = ("wde", "torch", "onnxruntime", "openvino", "ctranslate2")
 PRECISIONS = ("f32", "bf16", "int8")
 LOADS = ("short", "passages", "long", "query", "forward")
+TOKENIZATION_LOADS = ("short", "passages", "passages-de", "passages-zh", "long")
 
 
 class Run:
@@ -173,44 +176,63 @@ class Run:
     # Tokenization alone.
 
     def compare_tokenization(self):
-        model = models.make_model("minilm", pathlib.Path(self.arguments.minilm), ROOT / "build" / "peers-models")
-        tokenizer = tokenizers.Tokenizer.from_file(str(model.path / "tokenizer.json"))
+        for name in self.tokenizer_names():
+            self.progress(f"{name}: making its folders")
+            if name == "minilm":
+                path = models.make_model(name, pathlib.Path(self.arguments.minilm), ROOT / "build" / "peers-models").path
+                folders = tokenizer_folders.TokenizerFolders(name, path, path)
+            else:
+                folders = tokenizer_folders.make(name, self.tokenizer_data(), pathlib.Path(self.folder.name))
+            self.compare_tokenizer(folders)
+
+    def tokenizer_data(self):
+        return pathlib.Path(self.arguments.data).parent / "tokenizers"
+
+    def tokenizer_names(self):
+        if self.arguments.tokenizers != ["all"]:
+            return self.arguments.tokenizers
+        return tokenizer_folders.names(self.tokenizer_data())
+
+    def compare_tokenizer(self, folders):
+        tokenizer = tokenizers.Tokenizer.from_file(str(folders.package / "tokenizer.json"))
         tokenizer.no_padding()
         tokenizer.no_truncation()
-        for name in [name for name in ("short", "passages", "long") if name in self.arguments.loads]:
+        for name in [name for name in TOKENIZATION_LOADS if name.split("-")[0] in self.arguments.loads]:
             load = loads.make_load(name, tokenizer, self.arguments.data, 4000)
             load.texts = [text for text, ids in zip(load.texts, loads.token_ids(tokenizer, load.texts))
                           if len(ids) <= loads.LIMIT]
             pathlib.Path(self.file(name)).write_text("".join(text + "\n" for text in load.texts))
             expected = loads.token_ids(tokenizer, load.texts)
             for threads in sorted({1, self.arguments.threads}):
-                self.compare_tokenizers(model, name, expected, threads)
+                self.progress(f"{folders.name} {name}, {threads} thread(s)")
+                self.compare_tokenizers(folders, name, expected, threads)
 
-    def compare_tokenizers(self, model, name, expected, threads):
+    def compare_tokenizers(self, folders, name, expected, threads):
         contestants = [self.start("wde", threads), self.start("tokenizers", threads)]
         try:
             for contestant in contestants:
-                self.report["versions"][contestant.name] = contestant.ask("tokenizer", model.path)["version"]
+                path = folders.wde if contestant.name == "wde" else folders.package
+                self.report["versions"][contestant.name] = contestant.ask("tokenizer", path)["version"]
                 contestant.ask("texts", self.file(name), "tokenize")
                 contestant.ask("tokenize", threads, 0)
-            check_ids(contestants[0], self.file("ids"), expected)
+            check_ids(contestants[0], self.file("ids"), expected, folders.name)
             rates = {contestant.name: [] for contestant in contestants}
             tokens = sum(map(len, expected))
             for round_number in range(self.arguments.rounds):
                 for contestant in contestants[::1 if round_number % 2 else -1]:
                     measured = contestant.ask("tokenize", threads, min(0.5, self.arguments.seconds))
                     rates[contestant.name].append(tokens * measured["passes"] / measured["seconds"])
-            self.report["tokenization"].append(results.tokenization_summary(name, threads, tokens, rates))
+            self.report["tokenization"].append(results.tokenization_summary(folders.name, name, threads, tokens, rates))
         finally:
             for contestant in contestants:
                 contestant.end()
 
 
-def check_ids(contestant, path, expected):
+def check_ids(contestant, path, expected, tokenizer):
     contestant.ask("ids", path)
     found = np.fromfile(path, dtype="<i4")
     if found.tolist() != [number for ids in expected for number in (len(ids), *ids)]:
-        sys.exit("wde's token ids are not those of Hugging Face's tokenizers")
+        sys.exit(f"wde's token ids are not those of Hugging Face's tokenizers ({tokenizer})")
 
 
 def machine():
@@ -250,6 +272,8 @@ def parse_arguments():
                         help=f"of {', '.join(CONTESTANTS)}")
     parser.add_argument("--no-tokenization", action="store_true", help="leave tokenization alone out")
     parser.add_argument("--tokenization-only", action="store_true", help="time nothing else")
+    parser.add_argument("--tokenizers", type=listed(), default=["minilm"],
+                        help="for tokenization alone: folders of DATA/../tokenizers, or all (default: minilm)")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="default: every core")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="least time of a turn (whole passes; default 1)")

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import functools
 import json
 import pathlib
 
@@ -57,8 +58,8 @@ def sentences(data, _):
         return unique(text for row in csv.reader(file) for text in row[:2])
 
 
-def paragraphs(data, _):
-    documents = json.loads((data / "xquad" / "xquad.en.json").read_text(encoding="utf-8"))["data"]
+def paragraphs(data, _, language="en"):
+    documents = json.loads((data / "xquad" / f"xquad.{language}.json").read_text(encoding="utf-8"))["data"]
     return unique(paragraph["context"] for document in documents for paragraph in document["paragraphs"])
 
 
@@ -93,4 +94,5 @@ def unique(texts):
 
 
 CORPORA = {"short": sentences, "passages": paragraphs, "long": split_documents, "query": sentences,
-           "forward": equal_texts}
+           "forward": equal_texts, "passages-de": functools.partial(paragraphs, language="de"),
+           "passages-zh": functools.partial(paragraphs, language="zh")}

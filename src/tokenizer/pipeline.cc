@@ -29,13 +29,14 @@ void truncate(std::vector<Element>& tokens, size_t count, Side side) {
     tokens.erase(tokens.begin(), tokens.begin() + excess);
 }
 
-// Lets append(word, to) have the words, from the side that stays, until `to` holds `enough`
-// elements, which then stand in the text's order. Whether words are left over.
+// Lets append(word, to) have the words, from the side that stays, until `to` holds more than
+// `enough` elements (one too many says "truncated"; a word may have none), which then stand in the
+// text's order.
 template <class Word, class Element, class Append>
-bool gather(const std::vector<Word>& words, size_t enough, Side side, std::vector<Element>& to,
+void gather(const std::vector<Word>& words, size_t enough, Side side, std::vector<Element>& to,
             const Append& append) {
   size_t done = 0;
-  while (done < words.size() && to.size() < enough) {
+  while (done < words.size() && to.size() <= enough) {
     const auto begin = static_cast<ptrdiff_t>(to.size());
     append(side == Side::kRight ? words[done] : words[words.size() - 1 - done], to);
     ++done;
@@ -43,7 +44,6 @@ bool gather(const std::vector<Word>& words, size_t enough, Side side, std::vecto
     if (side == Side::kLeft) std::reverse(to.begin() + begin, to.end());
   }
   if (side == Side::kLeft) std::reverse(to.begin(), to.end());
-  return done < words.size();
 }
 
 // How many tokens of each sequence stay: only the longer one is cut where that is enough, else both
@@ -186,14 +186,12 @@ void Pipeline::run_parts(std::string_view text, const Limits& limits, const Enco
   const Side side = options.truncation_side;
   sequence.ids.clear();
   if (!options.offsets) {
-    sequence.truncated =
-        gather(words, limits.words, side, sequence.ids,
-               [&](const Word& word, auto& ids) { append_ids(word, sequence.text.text, ids); });
+    gather(words, limits.words, side, sequence.ids,
+           [&](const Word& word, auto& ids) { append_ids(word, sequence.text.text, ids); });
     return;
   }
-  sequence.truncated = gather(
-      words, limits.words, side, sequence.tokens,
-      [&](const Word& word, auto& tokens) { append_tokens(word, sequence.text.text, tokens); });
+  gather(words, limits.words, side, sequence.tokens,
+         [&](const Word& word, auto& tokens) { append_tokens(word, sequence.text.text, tokens); });
   for (const Token& token : sequence.tokens) sequence.ids.push_back(token.id);
 }
 

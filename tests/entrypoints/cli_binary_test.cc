@@ -4,6 +4,7 @@
 
 #include <boost/json/serialize.hpp>
 #include <csignal>
+#include <fstream>
 #include <string>
 #include <thread>
 #include <vector>

@@ -41,6 +41,18 @@ def small_tokenizer():
     return tokenizer
 
 
+def bpe_tokenizer():
+    regex = r"(?i:'s|'t)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|\s+(?!\S)|\s+"
+    return {"version": "1.0", "normalizer": {"type": "Replace", "pattern": {"Regex": "a{2,}"}, "content": "a"},
+            "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
+                {"type": "Split", "pattern": {"Regex": regex}, "behavior": "MergedWithNext", "invert": True},
+                {"type": "Digits", "individual_digits": True}, {"type": "ByteLevel", "add_prefix_space": True}]},
+            "post_processor": {"type": "ByteLevel", "trim_offsets": True},
+            "decoder": {"type": "Sequence", "decoders": [{"type": "ByteLevel"}, {"type": "Strip", "content": " ", "start": 1, "stop": 1}]},
+            "model": {"type": "BPE", "unk_token": "a", "fuse_unk": True, "byte_fallback": True, "continuing_subword_prefix": "",
+                      "end_of_word_suffix": "", "merges": ["a b", ["ab", "ab"]], "vocab": {"a": 0, "b": 1, "ab": 2, "abab": 3}}}
+
+
 def tokenizer_json_seeds():
     tokenizer = small_tokenizer()
     yield "wordpiece", dump(tokenizer)
@@ -54,6 +66,7 @@ def tokenizer_json_seeds():
             {"type": "WhitespaceSplit"}, {"type": "Punctuation", "behavior": "Isolated"}]},
     }
     yield "sequences", dump(parts)
+    yield "bpe", dump(bpe_tokenizer())
 
 
 def fields(message):

@@ -2,6 +2,7 @@
 // with every kind of part gets: Statuses or results that keep the contract.
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <vector>
 
 #include "base/utf8.h"
@@ -39,13 +40,39 @@ constexpr std::string_view kBert = R"({"version": "1.0",
   "model": {"type": "WordPiece", "unk_token": "[UNK]", "max_input_chars_per_word": 300,
     "vocab": {"[UNK]": 0, "[CLS]": 1, "a": 2, "##b": 3, "##bc": 4, "c": 5, "##a": 6, "##c": 7}}})";
 
-const Tokenizer& small_tokenizer() {
-  static const std::unique_ptr<Tokenizer> tokenizer = load_tokenizer_json(kSmall).value();
-  return *tokenizer;
-}
+// Words of bytes, which without offsets are never spelt.
+constexpr std::string_view kBytes = R"({"version": "1.0",
+  "added_tokens": [
+    {"id": 20, "content": "<x>", "lstrip": true, "special": true, "normalized": true},
+    {"id": 21, "content": "  ", "normalized": true}],
+  "normalizer": {"type": "NFC"},
+  "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
+    {"type": "Split", "pattern": {"Regex": "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"},
+     "behavior": "Isolated", "invert": false},
+    {"type": "ByteLevel", "add_prefix_space": false, "use_regex": false}]},
+  "post_processor": {"type": "Sequence", "processors": [{"type": "ByteLevel", "trim_offsets": true}]},
+  "decoder": {"type": "ByteLevel"},
+  "model": {"type": "BPE", "unk_token": "a", "ignore_merges": true, "merges": ["a b", "Ġ ab", "Ã ©", ["ab", "ab"]],
+    "vocab": {"a": 0, "b": 1, "Ġ": 2, "ab": 3, "Ġab": 4, "Ã": 5, "©": 6, "Ã©": 7, "abab": 8, "1": 9, "ĊĊ": 10}}})";
 
-const Tokenizer& bert_tokenizer() {
-  static const std::unique_ptr<Tokenizer> tokenizer = load_tokenizer_json(kBert).value();
+// A text that falls apart at its marks; unknown characters as bytes, or fused.
+constexpr std::string_view kFallback = R"({"version": "1.0",
+  "added_tokens": [{"id": 0, "content": "<unk>", "special": true, "normalized": false}],
+  "normalizer": {"type": "Sequence", "normalizers": [
+    {"type": "Replace", "pattern": {"Regex": "[\\s_]+|x$"}, "content": " "},
+    {"type": "Prepend", "prepend": "▁"}, {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}]},
+  "decoder": {"type": "Sequence", "decoders": [
+    {"type": "Replace", "pattern": {"String": "▁"}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"},
+    {"type": "Strip", "content": " ", "start": 1, "stop": 0}]},
+  "model": {"type": "BPE", "unk_token": "<unk>", "fuse_unk": true, "byte_fallback": true,
+    "merges": ["▁ a", "b c", "▁ ▁", "▁a bc"],
+    "vocab": {"<unk>": 0, "▁": 1, "a": 2, "b": 3, "c": 4, "▁a": 5, "bc": 6, "▁▁": 7, "▁abc": 8, "<0xC3>": 9,
+              "<0xA9>": 10, "<0x64>": 11}}})";
+
+const Tokenizer& tokenizer_of(std::string_view json) {
+  static std::map<std::string_view, std::unique_ptr<Tokenizer>> loaded;
+  std::unique_ptr<Tokenizer>& tokenizer = loaded[json];
+  if (tokenizer == nullptr) tokenizer = load_tokenizer_json(json).value();
   return *tokenizer;
 }
 
@@ -80,14 +107,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view pair = bytes.substr(size / 2);
   EncodeOptions options;
   options.offsets = true;
-  check(small_tokenizer(), text, pair, options);
+  for (const std::string_view json : {kSmall, kBert, kBytes, kFallback})
+    check(tokenizer_of(json), text, pair, options);
   options.max_length = size == 0 ? 4 : data[0] % 32;
   options.truncation_side = size % 2 == 0 ? Side::kLeft : Side::kRight;
-  check(small_tokenizer(), text, pair, options);
-  check(bert_tokenizer(), text, pair, options);
-  options.max_length = 0;
-  check(bert_tokenizer(), text, pair, options);
-  options.max_length = size == 0 ? 4 : data[0] % 32;
+  for (const std::string_view json : {kSmall, kBert, kBytes, kFallback})
+    check(tokenizer_of(json), text, pair, options);
 
   const auto hostile = load_tokenizer_json(bytes);
   if (!hostile.ok()) return 0;
