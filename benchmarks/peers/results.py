@@ -129,7 +129,7 @@ def ratio_table(report):
             lines.append(f"  {summary['model']:12}{summary['precision']:6}{summary['load']:10}"
                          f"{ratio_text(summary):50}{100 * ours[0]['share_of_peak']['median']:6.1f} %")
     for one in report["tokenization"]:
-        lines.append(f"  {'tokenization':12}{one['tokenizer']:29}{one['load']:12}wde / tokenizers, {one['threads']} thread(s): "
+        lines.append(f"  {'tokenization':13}{one['tokenizer']:29}{one['load']:12}wde / tokenizers, {one['threads']} thread(s): "
                      f"{one['ratio']['median']:.2f} ({one['ratio']['least']:.2f}–{one['ratio']['most']:.2f})")
     return "\n".join(lines)
 
