@@ -28,14 +28,18 @@ import torch
 import transformers
 
 import golden_encoders
+import golden_hub
 import golden_minilm
 import golden_models
+import golden_rotary
 import golden_texts
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DATA = ROOT / "tests" / "data"
 # Each has SPECS, write_model, check_loaded, texts_for, pairs_for and options_for.
-KINDS = (golden_models, golden_encoders)
+KINDS = (golden_models, golden_encoders, golden_rotary, golden_hub)
+# Whose models are deep or choose experts, so that what bf16 may cost is measured, not estimated.
+DEEP_KINDS = (golden_rotary, golden_hub)
 
 
 def versions():
@@ -51,11 +55,11 @@ def versions():
 
 
 class Oracle:
-    """One model as sentence-transformers loads it, in fp32 on the CPU."""
+    """One model as sentence-transformers loads it, on the CPU."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, dtype=torch.float32):
         self.st = sentence_transformers.SentenceTransformer(
-            str(folder), device="cpu", model_kwargs={"dtype": torch.float32})
+            str(folder), device="cpu", model_kwargs={"dtype": dtype})
         self.model = self.st[0].auto_model
         self.tokenizer = self.st.tokenizer
         file = next(pathlib.Path(folder).rglob("tokenizer.json"), None)
@@ -152,6 +156,20 @@ def write_golden(path, document):
     path.write_text("\n".join(lines) + "\n]}\n", encoding="utf-8")
 
 
+@torch.inference_mode()
+def bf16_cosine(kind, spec, folder, oracle):
+    """The smallest cosine between torch's answers in bf16 and in fp32, of whole texts' hidden states: what bf16
+    costs this model anyway."""
+    rounded = Oracle(folder, torch.bfloat16)
+    smallest = 1.0
+    for text in kind.texts_for(spec):
+        features = oracle.features(golden_texts.decode(text), None, {})
+        expected, found = (model(**features).last_hidden_state.float().flatten()
+                           for model in (oracle.model, rounded.model))
+        smallest = min(smallest, torch.nn.functional.cosine_similarity(expected, found, dim=0).item())
+    return smallest
+
+
 def tiny_golden(kind, spec, folder):
     oracle = Oracle(folder)
     kind.check_loaded(spec, oracle.model)
@@ -168,6 +186,7 @@ def tiny_golden(kind, spec, folder):
         "model": f"models/{spec.name}",
         "dimension": oracle.st.get_embedding_dimension(),
         "max_length": oracle.st.max_seq_length,
+    } | ({"bf16_cosine": bf16_cosine(kind, spec, folder, oracle)} if kind in DEEP_KINDS else {}) | {
         "cases": cases,
     }
 

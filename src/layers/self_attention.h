@@ -3,8 +3,10 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "attention/attention.h"
+#include "layers/layer_norm.h"
 #include "layers/linear.h"
 #include "layers/rotary_embedding.h"
 #include "layers/token_batch.h"
@@ -30,11 +32,14 @@ class SelfAttention {
   // out [T, C] = attention(x [T, C]) + residual [T, C]; out may be x or the residual.
   void forward(ops::OpContext& context, const TokenBatch& batch, const TensorView& x,
                const TensorView& residual, const TensorView& out) const;
+  // Queries and keys [T, H D] are normalized as a whole, before they turn.
+  void normalize_projections(LayerNorm query, LayerNorm key);
   // Name of the attention backend that was chosen.
   std::string_view backend() const { return attention_->name(); }
 
  private:
   attention::AttentionProblem problem_;
+  std::optional<LayerNorm> query_norm_, key_norm_;
   std::shared_ptr<const RotaryEmbedding> rotary_;  // null where positions are not rotary
   std::unique_ptr<attention::Attention> attention_;
   Linear qkv_, output_;

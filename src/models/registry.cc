@@ -5,7 +5,12 @@
 #include "models/deberta.h"
 #include "models/distilbert.h"
 #include "models/electra.h"
+#include "models/eurobert.h"
+#include "models/gte.h"
+#include "models/jina_bert.h"
+#include "models/modernbert.h"
 #include "models/mpnet.h"
+#include "models/nomic_bert.h"
 #include "models/roberta.h"
 #include "models/t5.h"
 
@@ -60,6 +65,30 @@ constexpr ModelEntry kModels[] = {
      &T5Encoder::load},
     {"T5Model", "the encoder of T5", &T5Encoder::traits, &T5Encoder::load},
     {"T5ForConditionalGeneration", "the encoder of T5", &T5Encoder::traits, &T5Encoder::load},
+    {"ModernBertModel",
+     "ModernBERT encoder: gte-modernbert, granite-embedding-r2, nomic-modernbert, …",
+     &ModernBertModel::traits, &ModernBertModel::load},
+    {"ModernBertForMaskedLM", "the encoder of a masked language model", &ModernBertModel::traits,
+     &ModernBertModel::load},
+    {"EuroBertModel", "EuroBERT encoder", &EuroBertModel::traits, &EuroBertModel::load},
+    {"EuroBertForMaskedLM", "the encoder of a masked language model", &EuroBertModel::traits,
+     &EuroBertModel::load},
+    {"NewModel", "GTE encoder: gte-base-en-v1.5, gte-multilingual-base, …", &GteModel::traits,
+     &GteModel::load},
+    {"NewForMaskedLM", "the encoder of a masked language model", &GteModel::traits,
+     &GteModel::load},
+    {"GteModel", "GTE encoder by transformers' name, arctic-embed-m-v2", &GteModel::traits,
+     &GteModel::load},
+    {"GteForMaskedLM", "the encoder of a masked language model", &GteModel::traits,
+     &GteModel::load},
+    {"NomicBertModel", "NomicBERT encoder: nomic-embed-text-v1, v1.5, v2-moe, …",
+     &NomicBertModel::traits, &NomicBertModel::load},
+    {"NomicBertForMaskedLM", "the encoder of a masked language model", &NomicBertModel::traits,
+     &NomicBertModel::load},
+    {"JinaBertModel", "JinaBERT encoder: jina-embeddings-v2", &JinaBertModel::traits,
+     &JinaBertModel::load},
+    {"JinaBertForMaskedLM", "the encoder of a masked language model", &JinaBertModel::traits,
+     &JinaBertModel::load},
 };
 
 }  // namespace

@@ -105,7 +105,13 @@ INSTANTIATE_TEST_SUITE_P(Models, TinyModelGolden, testing::ValuesIn(test::golden
 // row's largest, of 24 normal numbers some 2.2 deviations: 0.5 % of noise in each factor) adds up
 // in quadrature over the 12 products of three layers: 1 - 1e-4 and 1 - 3e-4. Measured: 0.99992 and,
 // 8-bit products between bf16 activations, 0.9994; three times that angle squared is allowed.
-double least_cosine(const std::string& dtype) { return dtype == "bf16" ? 0.9997 : 0.998; }
+// Deep pre-norm models and choices of experts feel rounding more: where it was measured what bf16
+// costs torch, twice that error (four times 1 - cosine) is allowed, and int8 keeps its distance to
+// bf16.
+double least_cosine(const Golden& golden, const std::string& dtype) {
+  const double of_bf16 = std::min(0.9997, 1 - 4 * (1 - golden.bf16_cosine));
+  return dtype == "bf16" ? of_bf16 : 1 - (1 - of_bf16) * (1 - 0.998) / (1 - 0.9997);
+}
 
 class TinyModelTier : public testing::TestWithParam<test::Tier> {};
 
@@ -125,7 +131,7 @@ TEST_P(TinyModelTier, EveryModel) {
       continue;
     }
     const double of_model = smallest_cosine(golden, options);
-    EXPECT_GE(of_model, least_cosine(tier.dtype));
+    EXPECT_GE(of_model, least_cosine(golden, tier.dtype));
     smallest = std::min(smallest, of_model);
   }
   if (tier.dtype == "f32") return;

@@ -132,6 +132,8 @@ std::vector<std::string> golden_names() {
 Golden read_golden(const std::string& path, int* left_out) {
   const bj::value document = parse(path);
   Golden golden{.model = std::string(document.at("model").as_string()), .cases = {}};
+  if (const bj::value* cosine = document.as_object().if_contains("bf16_cosine"))
+    golden.bf16_cosine = cosine->to_number<double>();
   for (const bj::value& entry : document.at("cases").as_array()) {
     const bj::object& from = entry.as_object();
     GoldenCase golden_case;
