@@ -141,11 +141,12 @@ void AddedTokenMatcher::split(std::string_view text, Range within,
     Range range = {at, at + static_cast<uint32_t>(token->pattern.size())};
     at = range.end;
     if (token->single_word && !stands_alone(text, within.begin, range)) continue;
-    // Inside white space that the token before has taken, there is nothing left to take; looking
-    // again for every token of a long run would be quadratic.
+    // Inside white space that a token before has taken it is known where that ends; looking again
+    // for every token of a long run would be quadratic.
     const bool overlaps = range.begin < taken;
     if (token->lstrip && !overlaps) take_left_spaces(text, done, range);
     if (token->rstrip && !overlaps) take_right_spaces(text, range);
+    if (token->rstrip && overlaps) range.end = std::max(range.end, taken);
     if (done < range.begin) segments.push_back({{done, range.begin}});
     segments.push_back({range, token});
     done = range.end;
