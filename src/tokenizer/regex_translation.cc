@@ -12,10 +12,12 @@
 namespace wde::tokenizer {
 namespace {
 
-// Members of sets. Oniguruma counts the superscripts and fractions of Latin-1 to \w.
+// Members of sets. Alone, but not in a set, Oniguruma's \w takes the superscripts and fractions of
+// Latin-1, too.
 constexpr std::string_view kSpace = "\\p{Z}\\x09-\\x0D\\x{85}";
 constexpr std::string_view kWord =
     "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}";
+constexpr std::string_view kWordInSet = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}";
 constexpr std::string_view kHexDigit = "0-9A-Fa-f";
 // Escapes of letters and digits that mean the same in both.
 constexpr std::string_view kSameEscapes = "tnrfaedDAzZRXGk123456789";
@@ -137,7 +139,7 @@ class Translation {
 
   Status class_in_set(char c) {
     if (c == 's') return replace(2, kSpace), Status();
-    if (c == 'w') return replace(2, kWord), Status();
+    if (c == 'w') return replace(2, kWordInSet), Status();
     if (c == 'h') return replace(2, kHexDigit), Status();
     if (c == 'S') return copy(2), Status();  // but for U+180E, which no member can add alone
     return refuse(std::string("\\") + c + " in a set");

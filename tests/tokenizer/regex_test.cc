@@ -28,6 +28,7 @@ TEST(Regex, ClassesAreOnigurumas) {
   EXPECT_THAT(found(R"([\s,]+)", "a , b"), ElementsAre(" , "));
   EXPECT_THAT(found(R"(\w+)", "na\u00EFve_\u0301x \u00B2 \u2460 -"),
               ElementsAre("na\u00EFve_\u0301x", "\u00B2"));
+  EXPECT_THAT(found(R"([^\w\s]+)", "a\u00B2 _\u00BD"), ElementsAre("\u00B2", "\u00BD"));
   EXPECT_THAT(found(R"(\h+)", "xyz af09 G"), ElementsAre("af09"));
   EXPECT_THAT(found(R"(\bfoo\b)", "foo foo\u0301 foo."), ElementsAre("foo", "foo"));
   EXPECT_THAT(found(R"(^a|b$)", "a\nab\nb"), ElementsAre("a", "a", "b", "b"));
