@@ -116,6 +116,7 @@ Status SpecialTokens::add_others() {
 
 Status SpecialTokens::add(object token) {
   WDE_ASSIGN_OR_RETURN(const std::string content, json::get_string(token, "content", ""));
+  if (content.empty()) return data_loss_error("an added token has no content");
   if (!seen_.emplace(content, true).second) return {};
   const auto id = ids_in_files_.find(content);
   const auto behind_files = static_cast<int64_t>(entries_.size()) + INT32_MAX;

@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "support/paths.h"
+#include "support/temporary_folder.h"
 #include "tokenizer/merge_symbols.h"
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/word_cache.h"
@@ -182,6 +183,37 @@ TEST(Bpe, AHostileExpressionIsAnErrorOfTheText) {
   const Status status = tokenizer->encode(std::string(5000, 'a'), std::nullopt, {}).status();
   EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
   EXPECT_THAT(status.message(), HasSubstr("takes too long"));
+}
+
+// vocab.json and merges.txt with a configuration, and the message of their refusal.
+void expect_folder_refused(const std::string& config, const std::string& merges, StatusCode code,
+                           std::string_view message) {
+  SCOPED_TRACE(config);
+  const test::TemporaryFolder folder;
+  folder.write("vocab.json", R"({"<|endoftext|>": 0, "a": 1, "b": 2, "ab": 3})");
+  folder.write("merges.txt", merges);
+  folder.write("tokenizer_config.json", config);
+  const Status status = load_tokenizer(folder.root()).status();
+  EXPECT_EQ(status.code(), code) << status.message();
+  EXPECT_THAT(status.message(), HasSubstr(std::string(message)));
+}
+
+TEST(MergesFolder, RefusesByName) {
+  const std::string gpt2 = R"({"tokenizer_class": "GPT2TokenizerFast"})";
+  expect_folder_refused(gpt2, "#version: 0.2\r\na b\r\n", StatusCode::kOk, "");
+  expect_folder_refused(gpt2, "a b\na c\n", StatusCode::kDataLoss, "merge 1 names \"c\"");
+  expect_folder_refused(gpt2, "ab\n", StatusCode::kDataLoss, "merge 0 must be");
+  expect_folder_refused(gpt2, "\xFF \xFF\n", StatusCode::kDataLoss, "not UTF-8");
+  expect_folder_refused("{}", "a b\n", StatusCode::kUnsupported,
+                        "known with vocab.json and merges.txt: GPT2Tokenizer, RobertaTokenizer");
+  expect_folder_refused(R"({"tokenizer_class": "SplinterTokenizer"})", "a b\n",
+                        StatusCode::kUnsupported, "SplinterTokenizer");
+  expect_folder_refused("[]", "a b\n", StatusCode::kDataLoss, "expected a JSON object");
+  expect_folder_refused(
+      R"({"tokenizer_class": "GPT2Tokenizer", "added_tokens_decoder": {"9": {}}})", "a b\n",
+      StatusCode::kDataLoss, "an added token has no content");
+  expect_folder_refused(R"({"tokenizer_class": "RobertaTokenizer", "cls_token": null})", "a b\n",
+                        StatusCode::kDataLoss, "has no id");
 }
 
 // Many threads share one tokenizer and its cache.
