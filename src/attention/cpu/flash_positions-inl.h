@@ -16,7 +16,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <type_traits>
 
 #include "attention/cpu/flash_chunk-inl.h"
 #include "attention/cpu/flash_terms-inl.h"
@@ -32,7 +31,7 @@ class Positions {
 
  public:
   Positions(const FlashBatch& batch, int64_t tokens, Carver& carver)
-      : batch_(batch), positions_(batch.positions), head_size_(batch.head_size) {
+      : positions_(batch.positions), head_size_(batch.head_size) {
     if (positions_.count == 0) return;
     const int64_t panels = (positions_.count + kBlockQueries - 1) / kBlockQueries;
     const int64_t padded = RoundUp(head_size_, kLanes);
@@ -75,10 +74,11 @@ class Positions {
     const Range& queries = chunk_->queries();
     const int64_t first_distance = chunk_->FirstDistance();
     for (int64_t panel = 0; panel * kBlockQueries < count_; ++panel) {
-      // Keys that are at one of the panel's distances from one of the queries.
+      // Keys that are at one of the panel's distances from one of the queries, and the rest of
+      // their groups: what is hidden must be a number, too.
       const Range distances = panel_distances_[panel];
       const int64_t least = distances.begin + first_distance;
-      const int64_t most = distances.end - 1 + first_distance;
+      const int64_t most = distances.end - 1 + first_distance + (Dot::kGroup - 1);
       const int64_t begin = std::max(queries.begin - most - tile_begin, rows.begin);
       const int64_t end = std::min(queries.end - least - tile_begin, rows.end);
       if (begin >= end) continue;
@@ -196,7 +196,6 @@ class Positions {
     return key_products_ - used.begin * kVectors * kLanes;
   }
 
-  const FlashBatch& batch_;
   const FlashPositions& positions_;
   const int head_size_;
   const Chunk* chunk_ = nullptr;
