@@ -129,7 +129,7 @@ def ratio_table(report):
             lines.append(f"  {summary['model']:12}{summary['precision']:6}{summary['load']:10}"
                          f"{ratio_text(summary):50}{100 * ours[0]['share_of_peak']['median']:6.1f} %")
     for one in report["tokenization"]:
-        lines.append(f"  {'tokenization':13}{one['tokenizer']:29}{one['load']:12}wde / tokenizers, {one['threads']} thread(s): "
+        lines.append(f"  {'tokenization':13}{one['tokenizer']:31}{one['load']:12}wde / tokenizers, {one['threads']} thread(s): "
                      f"{one['ratio']['median']:.2f} ({one['ratio']['least']:.2f}–{one['ratio']['most']:.2f})")
     return "\n".join(lines)
 
@@ -145,5 +145,5 @@ def tokenization_table(summaries):
     for one in summaries:
         rates = "  ".join(f"{name} {rate['median'] / 1e3:8.0f} k ({rate['least'] / 1e3:.0f}–{rate['most'] / 1e3:.0f})"
                           for name, rate in one["tokens_per_s"].items())
-        lines.append(f"  {one['tokenizer']:29}{one['load']:12}{one['threads']} thread(s)  {rates}")
+        lines.append(f"  {one['tokenizer']:31}{one['load']:12}{one['threads']} thread(s)  {rates}")
     return "\n".join(lines)
