@@ -18,7 +18,8 @@ import transformers
 
 import golden_encoders
 import golden_models
-from golden_encoders import options_for, pairs_for, texts_for  # noqa: F401  (what make_goldens asks for)
+import golden_texts
+from golden_encoders import pairs_for, texts_for  # noqa: F401  (what make_goldens asks for)
 
 # ------------------------------------------------------------------ parts
 
@@ -254,6 +255,66 @@ def jina_bert_forward(c, w, ids, types):
     return x
 
 
+# ------------------------------------------------------------------ jina-embeddings-v3
+
+ORIGINAL, DOWN, UP = (".parametrizations.weight." + part for part in ("original", "0.lora_A", "0.lora_B"))
+
+
+def jina_v3_shapes(c):
+    C, F_, n, r = c.hidden_size, c.intermediate_size, len(c.lora_adaptations), c.lora_rank
+
+    def adapted(name, outputs, inputs):
+        yield name + ORIGINAL, (outputs, inputs)
+        yield name + DOWN, (n, r, inputs)
+        yield name + UP, (n, outputs, r)
+        yield name + ".bias", (outputs,)
+
+    for name, rows in (("word", c.vocab_size), ("token_type", c.type_vocab_size)):
+        yield f"embeddings.{name}_embeddings" + ORIGINAL, (rows, C)
+        yield f"embeddings.{name}_embeddings" + DOWN, (n, rows, r)
+        yield f"embeddings.{name}_embeddings" + UP, (n, r, C)
+    yield from norm_shapes("emb_ln", C)
+    for layer in range(c.num_hidden_layers):
+        prefix = f"encoder.layers.{layer}."
+        yield from adapted(prefix + "mixer.Wqkv", 3 * C, C)
+        yield from adapted(prefix + "mixer.out_proj", C, C)
+        yield from adapted(prefix + "mlp.fc1", F_, C)
+        yield from adapted(prefix + "mlp.fc2", C, F_)
+        yield from norm_shapes(prefix + "norm1", C)
+        yield from norm_shapes(prefix + "norm2", C)
+
+
+def merged(c, w, adapter):
+    """The weights by the names that they have without adapters, with one of them in them."""
+    result = {}
+    for name, value in w.items():
+        if not name.endswith(ORIGINAL):
+            result[name] = value
+            continue
+        module = name.removesuffix(ORIGINAL)
+        if adapter is not None:
+            down, up = (w[module + part][c.lora_adaptations.index(adapter)] for part in (DOWN, UP))
+            product = down @ up if "embeddings" in module else up @ down
+            value = value + product * (c.lora_alpha / c.lora_rank)
+        result[module + ".weight"] = value
+    return result
+
+
+def jina_v3_forward(c, weights, ids, types, adapter):
+    w, epsilon = merged(c, weights, adapter), c.layer_norm_eps
+    inverse = frequencies(c.hidden_size // c.num_attention_heads, c.rotary_emb_base)
+    x = layer_norm(w, "emb_ln", embed(w, ids, types, True), epsilon)
+    for layer in range(c.num_hidden_layers):
+        prefix = f"encoder.layers.{layer}."
+        parts = linear(w, prefix + "mixer.Wqkv", x).chunk(3, dim=-1)
+        query, key, value = (heads(part, c.num_attention_heads) for part in parts)
+        mixed = attend(turn(query, inverse), turn(key, inverse), value)
+        x = layer_norm(w, prefix + "norm1", x + linear(w, prefix + "mixer.out_proj", mixed), epsilon)
+        inner = activation(c.hidden_act)(linear(w, prefix + "mlp.fc1", x))
+        x = layer_norm(w, prefix + "norm2", x + linear(w, prefix + "mlp.fc2", inner), epsilon)
+    return x
+
+
 # ------------------------------------------------------------------ as models of transformers
 
 
@@ -281,6 +342,10 @@ class JinaBertConfig(transformers.PretrainedConfig):
     model_type = "jina_bert"
 
 
+class JinaV3HubConfig(transformers.PretrainedConfig):
+    model_type = "xlm_roberta_hub"
+
+
 class HubModel(transformers.PreTrainedModel):
     """Modules that hold parameters by their names and do nothing, and a function that computes."""
 
@@ -303,8 +368,8 @@ class HubModel(transformers.PreTrainedModel):
 
     def forward(self, input_ids, attention_mask=None, token_type_ids=None, **ignored):
         types = torch.zeros_like(input_ids) if token_type_ids is None else token_type_ids
-        rows = [type(self).function(self.config, dict(self.named_parameters()), *row)
-                for row in zip(input_ids, types)]
+        weights = dict(self.named_parameters())
+        rows = [self.function(self.config, weights, *row) for row in zip(input_ids, types)]
         if attention_mask is not None and not bool(attention_mask.all()):
             raise ValueError("one text at a time: there is no mask for padding here")
         return transformers.modeling_outputs.BaseModelOutput(last_hidden_state=torch.stack(rows))
@@ -313,22 +378,35 @@ class HubModel(transformers.PreTrainedModel):
 class GteHubModel(HubModel):
     base_model_prefix = "new"
     config_class = GteHubConfig
-    shapes, function = gte_shapes, gte_forward
+    shapes, function = gte_shapes, staticmethod(gte_forward)
 
 
 class NomicHubModel(HubModel):
     base_model_prefix = "bert"
     config_class = NomicHubConfig
-    shapes, function = nomic_shapes, nomic_forward
+    shapes, function = nomic_shapes, staticmethod(nomic_forward)
 
 
 class JinaBertModel(HubModel):
     base_model_prefix = "bert"
     config_class = JinaBertConfig
-    shapes, function = jina_bert_shapes, jina_bert_forward
+    shapes, function = jina_bert_shapes, staticmethod(jina_bert_forward)
 
 
-for model in (GteHubModel, NomicHubModel, JinaBertModel):
+class JinaV3HubModel(HubModel):
+    base_model_prefix = "roberta"
+    config_class = JinaV3HubConfig
+    shapes = jina_v3_shapes
+    adapter = None
+
+    def use_adapter(self, name):
+        self.adapter = name
+
+    def function(self, *arguments):
+        return jina_v3_forward(*arguments, self.adapter)
+
+
+for model in (GteHubModel, NomicHubModel, JinaBertModel, JinaV3HubModel):
     transformers.AutoConfig.register(model.config_class.model_type, model.config_class)
     transformers.AutoModel.register(model.config_class, model)
 
@@ -377,6 +455,13 @@ EXPERTS = {"activation_function": "gelu", "qkv_proj_bias": True, "mlp_fc1_bias":
 JINA = {"hidden_size": 24, "num_attention_heads": 3, "num_hidden_layers": 2, "intermediate_size": 37,
         "max_position_embeddings": 130, "type_vocab_size": 2, "layer_norm_eps": 1e-12, "hidden_act": "gelu",
         "position_embedding_type": "alibi", "feed_forward_type": "geglu", "emb_pooler": "mean", "query_key_norm": False}
+JINA_V3 = {"hidden_size": 24, "num_attention_heads": 3, "num_hidden_layers": 2, "intermediate_size": 37,
+           "max_position_embeddings": 130, "type_vocab_size": 1, "layer_norm_eps": 1e-5, "hidden_act": "gelu",
+           "position_embedding_type": "rotary", "rotary_emb_base": 20000.0, "lora_rank": 3, "lora_alpha": 2,
+           "lora_adaptations": ["retrieval.query", "retrieval.passage", "separation", "classification",
+                                "text-matching"], "lora_dropout_p": 0.0, "lora_main_params_trainable": False,
+           "load_trained_adapters": True, "use_flash_attn": True, "truncate_dim": None,
+           "matryoshka_dimensions": [8, 16, 24]}
 CLS = (("pooling", "cls"), ("normalize",))
 
 SPECS = [
@@ -405,6 +490,8 @@ SPECS = [
             JinaBertModel, "JinaBertModel",
             JINA | {"query_key_norm": True, "feed_forward_type": "reglu", "hidden_size": 40, "num_attention_heads": 8,
                     "layer_norm_eps": 1e-3}, hidden=40, types=True, prefix="bert.", modules=CLS, dtype="bfloat16"),
+    HubSpec("jina_v3", "XLM-RoBERTa with rotary positions; five adapters of rank 3 and none", 230, JinaV3HubModel,
+            "XLMRobertaModel", JINA_V3, prefix="roberta.", dtype="bfloat16"),
 ]
 
 
@@ -415,7 +502,11 @@ def make_weights(spec, config):
     for name, shape in spec.model.shapes(config):
         if name.endswith("bias"):
             value = random.normal(0.0, 0.4, shape)
-        elif "embeddings.weight" in name:
+        elif name.endswith(DOWN) and "embeddings" not in name:
+            value = random.normal(0.0, 1.0 / shape[-1] ** 0.5, shape)
+        elif name.endswith((DOWN, UP)):
+            value = random.normal(0.0, 0.7, shape)
+        elif "embeddings" in name and len(shape) == 2:
             value = random.normal(0.0, 1.0 if shape[0] > 200 else 0.6, shape)
         elif len(shape) == 1:
             value = random.normal(1.0, 0.3, shape)
@@ -437,6 +528,12 @@ def write_model(spec, folder):
                                folder / "model.safetensors")
     if spec.modules is not None:
         golden_models.write_modules(spec, folder)
+
+
+def options_for(spec):
+    adapters = spec.config.get("lora_adaptations", [])
+    texts = ("bread and boats", "", golden_texts.long_text(60))
+    return golden_encoders.options_for(spec) + [(text, {"adapter": name}) for name in adapters for text in texts]
 
 
 def check_loaded(spec, model):

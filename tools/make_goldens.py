@@ -68,6 +68,10 @@ class Oracle:
             self.rust.no_truncation()
             self.rust.no_padding()
 
+    def use_adapter(self, name):
+        if hasattr(self.model, "use_adapter"):  # golden_hub's models with adapters
+            self.model.use_adapter(name)
+
     def features(self, text, pair, options):
         prompt = options.get("prompt")
         if prompt is None:
@@ -89,6 +93,7 @@ class Oracle:
     @torch.inference_mode()
     def answer(self, text, pair, options):
         """ids, type_ids, hidden [T, C], embedding [D]; the embedding by the model's own modules."""
+        self.use_adapter(options.get("adapter"))
         features = self.features(text, pair, options)
         inputs = {name: value for name, value in features.items() if name != "prompt_length"}
         ids = features["input_ids"][0].tolist()
@@ -161,6 +166,7 @@ def bf16_cosine(kind, spec, folder, oracle):
     """The smallest cosine between torch's answers in bf16 and in fp32, of whole texts' hidden states: what bf16
     costs this model anyway."""
     rounded = Oracle(folder, torch.bfloat16)
+    oracle.use_adapter(None)
     smallest = 1.0
     for text in kind.texts_for(spec):
         features = oracle.features(golden_texts.decode(text), None, {})

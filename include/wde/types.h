@@ -45,6 +45,9 @@ struct Request {
   Input input;
   // A key of the model's prompts, put before the text; unset means the engine's default prompt.
   std::optional<std::string> prompt_name;
+  // One of the model's adapters (jina-embeddings-v3: a task); unset means the engine's default one,
+  // "" none.
+  std::optional<std::string> adapter;
   // What to do with a text over the length limit; unset means the engine's setting.
   std::optional<OverLong> over_long;
   std::optional<TruncationSide> truncation_side;
@@ -104,6 +107,7 @@ struct EngineOptions {
   TruncationSide truncation_side = TruncationSide::kRight;
   std::optional<std::string> prompt;       // the text put before every input; excludes prompt_name
   std::optional<std::string> prompt_name;  // the default prompt's name
+  std::optional<std::string> adapter;      // the default one of the model's adapters; unset: none
   int max_batch_tokens = 0;                // 0: as the device likes it (a CPU 4096, others 16384)
   int max_batch_requests = 512;
   int max_queued_requests = 4096;   // accepted and not yet in a batch

@@ -84,6 +84,7 @@ class EngineImpl final : public Engine {
     WDE_RETURN_IF_ERROR(parts_.input_processor->check(request));
     accepted.schedulable.task = request.task;
     accepted.schedulable.deadline = request.deadline;
+    accepted.schedulable.adapter = parts_.input_processor->adapter(request);
     accepted.schedulable.output = parts_.input_processor->output_spec(request);
     accepted.request = std::move(request);
 

@@ -23,7 +23,8 @@ layers::TokenBatch token_batch(const schema::ModelInput& input, const schema::Sh
           .skip = i32_view(block + input.skip_offset() + shard.sequence_begin, shard.sequences),
           .cu_seqlens = i32_view(block + cu_seqlens, shard.sequences + 1),
           .host_cu_seqlens = input.block.subspan(cu_seqlens, entries),
-          .max_seqlen = shard.max_seqlen};
+          .max_seqlen = shard.max_seqlen,
+          .adapter = input.adapter};
 }
 
 }  // namespace

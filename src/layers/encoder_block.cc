@@ -8,7 +8,7 @@ void EncoderBlock::forward(ops::OpContext& context, const TokenBatch& batch,
   const TensorView h = context.arena.allocate(x.dtype, x.shape);
   attention.forward(context, batch, x, /*residual=*/x, h);
   attention_norm.forward(context, h, h);
-  feed_forward->forward(context, h, /*residual=*/h, x);
+  feed_forward->forward(context, batch, h, /*residual=*/h, x);
   output_norm.forward(context, x, x);
 }
 

@@ -10,18 +10,19 @@ namespace wde::layers {
 Result<std::unique_ptr<FeedForward>> Mlp::load(LoadContext& context, const Weights& weights,
                                                ops::Activation activation) {
   auto mlp = std::make_unique<Mlp>();
-  WDE_ASSIGN_OR_RETURN(mlp->up_,
-                       Linear::load(context, weights.up_weight, weights.up_bias, activation));
-  WDE_ASSIGN_OR_RETURN(mlp->down_, Linear::load(context, weights.down_weight, weights.down_bias));
+  WDE_ASSIGN_OR_RETURN(mlp->up_, Linear::load(context, weights.up_weight, weights.up_bias,
+                                              activation, weights.up_adapters));
+  WDE_ASSIGN_OR_RETURN(mlp->down_, Linear::load(context, weights.down_weight, weights.down_bias,
+                                                ops::Activation::kNone, weights.down_adapters));
   return std::unique_ptr<FeedForward>(std::move(mlp));
 }
 
-void Mlp::forward(ops::OpContext& context, const TensorView& x, const TensorView& residual,
-                  const TensorView& out) const {
+void Mlp::forward(ops::OpContext& context, const TokenBatch& batch, const TensorView& x,
+                  const TensorView& residual, const TensorView& out) const {
   const Arena::Mark mark(context.arena);
   const TensorView wide = context.arena.allocate(x.dtype, {x.rows(), up_.outputs()});
-  up_.forward(context, x, wide);
-  down_.forward(context, wide, out, residual);
+  up_.forward(context, x, wide, {}, batch.adapter);
+  down_.forward(context, wide, out, residual, batch.adapter);
 }
 
 Result<std::unique_ptr<FeedForward>> GatedMlp::load(LoadContext& context, const Weights& weights,
@@ -37,8 +38,8 @@ Result<std::unique_ptr<FeedForward>> GatedMlp::load(LoadContext& context, const 
   return std::unique_ptr<FeedForward>(std::move(mlp));
 }
 
-void GatedMlp::forward(ops::OpContext& context, const TensorView& x, const TensorView& residual,
-                       const TensorView& out) const {
+void GatedMlp::forward(ops::OpContext& context, const TokenBatch& /*batch*/, const TensorView& x,
+                       const TensorView& residual, const TensorView& out) const {
   const Arena::Mark mark(context.arena);
   const TensorView wide = context.arena.allocate(x.dtype, {x.rows(), gate_up_.outputs()});
   gate_up_.forward(context, x, wide);

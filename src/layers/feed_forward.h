@@ -4,15 +4,17 @@
 #include <memory>
 
 #include "layers/linear.h"
+#include "layers/token_batch.h"
 
 namespace wde::layers {
 
 class FeedForward {
  public:
   virtual ~FeedForward() = default;
-  // out = f(x) + residual; all [T, C]. out may be the residual, not x.
-  virtual void forward(ops::OpContext& context, const TensorView& x, const TensorView& residual,
-                       const TensorView& out) const = 0;
+  // out = f(x) + residual; all [T, C]. out may be the residual, not x. The batch says which
+  // adapter.
+  virtual void forward(ops::OpContext& context, const TokenBatch& batch, const TensorView& x,
+                       const TensorView& residual, const TensorView& out) const = 0;
   // Name of the GEMM backend that was chosen.
   virtual std::string_view backend() const = 0;
 };
@@ -23,13 +25,14 @@ class Mlp final : public FeedForward {
   struct Weights {
     TensorView up_weight, up_bias;      // [F, C], [F]; a bias's data is null where there is none
     TensorView down_weight, down_bias;  // [C, F], [C]
+    LowRankWeights up_adapters, down_adapters;
   };
   // Weights on the host, read only here. Errors: as Linear::load.
   static Result<std::unique_ptr<FeedForward>> load(LoadContext& context, const Weights& weights,
                                                    ops::Activation activation);
 
-  void forward(ops::OpContext& context, const TensorView& x, const TensorView& residual,
-               const TensorView& out) const override;
+  void forward(ops::OpContext& context, const TokenBatch& batch, const TensorView& x,
+               const TensorView& residual, const TensorView& out) const override;
   std::string_view backend() const override { return up_.backend(); }
 
  private:
@@ -49,8 +52,8 @@ class GatedMlp final : public FeedForward {
   static Result<std::unique_ptr<FeedForward>> load(LoadContext& context, const Weights& weights,
                                                    ops::Activation activation);
 
-  void forward(ops::OpContext& context, const TensorView& x, const TensorView& residual,
-               const TensorView& out) const override;
+  void forward(ops::OpContext& context, const TokenBatch& batch, const TensorView& x,
+               const TensorView& residual, const TensorView& out) const override;
   std::string_view backend() const override { return gate_up_.backend(); }
 
  private:

@@ -5,12 +5,18 @@
 namespace wde::layers {
 
 Result<Linear> Linear::load(LoadContext& context, const TensorView& weight, const TensorView& bias,
-                            ops::Activation activation) {
+                            ops::Activation activation, const LowRankWeights& low_rank) {
   Linear linear;
+  std::vector<float> storage;
+  TensorView matrix = weight;
+  if (low_rank.adapters > 0) {
+    matrix = append_columns(weight, low_rank, &storage);
+    WDE_ASSIGN_OR_RETURN(linear.low_rank_, LowRankInput::load(context, low_rank));
+  }
   linear.problem_ = {.dtype = context.dtype,
                      .output_dtype = context.dtype,
-                     .n = weight.shape[0],
-                     .k = weight.shape[1],
+                     .n = matrix.shape[0],
+                     .k = matrix.shape[1],
                      .weights = context.weights,
                      .bias = bias.data != nullptr,
                      .activation = activation};
@@ -19,7 +25,7 @@ Result<Linear> Linear::load(LoadContext& context, const TensorView& weight, cons
     return linear;
   }
   std::vector<float> bias_values(linear.problem_.bias ? static_cast<size_t>(linear.problem_.n) : 0);
-  ops::GemmWeights weights{.weight = weight};
+  ops::GemmWeights weights{.weight = matrix};
   if (linear.problem_.bias) {
     convert_elements(bias.data, bias.dtype, bias_values.data(), DType::kF32, bias_values.size());
     weights.bias = TensorView::contiguous(bias_values.data(), DType::kF32, {linear.problem_.n});
@@ -31,8 +37,10 @@ Result<Linear> Linear::load(LoadContext& context, const TensorView& weight, cons
 }
 
 void Linear::forward(ops::OpContext& context, const TensorView& x, const TensorView& y,
-                     const TensorView& residual) const {
-  ops::gemm(context, *gemm_, {.x = x, .residual = residual, .y = y});
+                     const TensorView& residual, int adapter) const {
+  const Arena::Mark mark(context.arena);
+  const TensorView input = low_rank_ == nullptr ? x : low_rank_->forward(context, x, adapter);
+  ops::gemm(context, *gemm_, {.x = input, .residual = residual, .y = y});
 }
 
 }  // namespace wde::layers

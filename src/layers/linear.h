@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "layers/load_context.h"
+#include "layers/low_rank.h"
 #include "ops/gemm.h"
 
 namespace wde::layers {
@@ -14,12 +15,13 @@ class Linear {
   // only here. Errors: kResourceExhausted, and kUnsupported / kInvalidArgument from the choice of
   // the GEMM backend.
   static Result<Linear> load(LoadContext& context, const TensorView& weight, const TensorView& bias,
-                             ops::Activation activation = ops::Activation::kNone);
+                             ops::Activation activation = ops::Activation::kNone,
+                             const LowRankWeights& low_rank = {});
 
   // x [M, K] -> y [M, N] in the model's dtype. `residual` [M, N]: data null for none; may be y
-  // itself.
+  // itself. `adapter` is one of the low-rank weights' or -1; ignored where there are none.
   void forward(ops::OpContext& context, const TensorView& x, const TensorView& y,
-               const TensorView& residual = {}) const;
+               const TensorView& residual = {}, int adapter = -1) const;
 
   int64_t outputs() const { return problem_.n; }
   DType dtype() const { return problem_.dtype; }
@@ -28,6 +30,7 @@ class Linear {
 
  private:
   ops::GemmProblem problem_;
+  std::unique_ptr<LowRankInput> low_rank_;  // null where there are no adapters
   std::unique_ptr<ops::Gemm> gemm_;  // null after a planning load, which is for measuring only
 };
 

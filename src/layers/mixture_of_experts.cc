@@ -56,8 +56,9 @@ Result<std::unique_ptr<FeedForward>> MixtureOfExperts::load(LoadContext& context
   return std::unique_ptr<FeedForward>(std::move(layer));
 }
 
-void MixtureOfExperts::forward(ops::OpContext& context, const TensorView& x,
-                               const TensorView& residual, const TensorView& out) const {
+void MixtureOfExperts::forward(ops::OpContext& context, const TokenBatch& /*batch*/,
+                               const TensorView& x, const TensorView& residual,
+                               const TensorView& out) const {
   ops::run_experts(context, *experts_, {.x = x, .residual = residual, .out = out});
 }
 

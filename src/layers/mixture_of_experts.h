@@ -25,8 +25,8 @@ class MixtureOfExperts final : public FeedForward {
   static Result<std::unique_ptr<FeedForward>> load(LoadContext& context, const Weights& weights,
                                                    const Choice& choice);
 
-  void forward(ops::OpContext& context, const TensorView& x, const TensorView& residual,
-               const TensorView& out) const override;
+  void forward(ops::OpContext& context, const TokenBatch& batch, const TensorView& x,
+               const TensorView& residual, const TensorView& out) const override;
   std::string_view backend() const override { return experts_->gemm_name(); }
 
  private:

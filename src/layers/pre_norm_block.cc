@@ -19,7 +19,7 @@ void PreNormBlock::forward(ops::OpContext& context, const TokenBatch& batch,
   }
   const Arena::Mark mark(context.arena);
   const TensorView normal = apply_norm(context, feed_forward_norm, x);
-  feed_forward->forward(context, normal, /*residual=*/x, x);
+  feed_forward->forward(context, batch, normal, /*residual=*/x, x);
 }
 
 }  // namespace wde::layers

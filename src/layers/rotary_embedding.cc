@@ -188,8 +188,9 @@ Result<RopeConfig> parse_rope_parameters(const json::object& parameters,
 Result<RopeConfig> parse_rope(const json::object& config, const RopeDefaults& defaults) {
   WDE_ASSIGN_OR_RETURN(const json::object* scaling, json::get_object(config, "rope_scaling"));
   WDE_ASSIGN_OR_RETURN(const json::object* whole, json::get_object(config, "rope_parameters"));
+  const bool scaled = scaling != nullptr && !scaling->empty();
   json::object parameters;
-  if (scaling != nullptr && !scaling->empty())
+  if (scaled)
     parameters = *scaling;
   else if (whole != nullptr)
     parameters = *whole;
@@ -198,7 +199,9 @@ Result<RopeConfig> parse_rope(const json::object& config, const RopeDefaults& de
        {"rope_theta", "partial_rotary_factor", "original_max_position_embeddings"}) {
     if (!parameters.contains(key) && config.contains(key)) parameters[key] = config.at(key);
   }
-  return parse_rope_parameters(parameters, defaults);
+  Result<RopeConfig> rope = parse_rope_parameters(parameters, defaults);
+  if (!rope.ok()) return rope.status().with_context(scaled ? "rope_scaling" : "rope_parameters");
+  return rope;
 }
 
 std::vector<float> rope_table(const RopeConfig& config, int64_t positions) {

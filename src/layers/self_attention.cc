@@ -18,9 +18,11 @@ Result<SelfAttention> SelfAttention::load(LoadContext& context, const SelfAttent
   const std::array qkv_biases = {weights.query_bias, weights.key_bias, weights.value_bias};
   const TensorView weight = stack_rows(qkv_weights, &weight_storage);
   const TensorView bias = stack_rows(qkv_biases, &bias_storage);
-  WDE_ASSIGN_OR_RETURN(layer.qkv_, Linear::load(context, weight, bias));
+  WDE_ASSIGN_OR_RETURN(layer.qkv_, Linear::load(context, weight, bias, ops::Activation::kNone,
+                                                weights.projection_adapters));
   WDE_ASSIGN_OR_RETURN(layer.output_,
-                       Linear::load(context, weights.output_weight, weights.output_bias));
+                       Linear::load(context, weights.output_weight, weights.output_bias,
+                                    ops::Activation::kNone, weights.output_adapters));
   WDE_ASSIGN_OR_RETURN(layer.attention_,
                        attention::create_attention(problem, *context.device, context.ops,
                                                    context.attention_backend));
@@ -38,7 +40,7 @@ void SelfAttention::forward(ops::OpContext& context, const TokenBatch& batch, co
   const int64_t query_columns = int64_t{problem_.heads} * problem_.head_size;
   const int64_t key_columns = int64_t{problem_.kv_heads} * problem_.head_size;
   const TensorView qkv = context.arena.allocate(problem_.dtype, {x.rows(), qkv_.outputs()});
-  qkv_.forward(context, x, qkv);
+  qkv_.forward(context, x, qkv, {}, batch.adapter);
   if (query_norm_) {
     const TensorView query = qkv.slice_columns(0, query_columns);
     const TensorView key = qkv.slice_columns(query_columns, key_columns);
@@ -57,7 +59,7 @@ void SelfAttention::forward(ops::OpContext& context, const TokenBatch& batch, co
                      .cu_seqlens = batch.cu_seqlens,
                      .host_cu_seqlens = batch.host_cu_seqlens,
                      .max_seqlen = batch.max_seqlen});
-  output_.forward(context, mixed, out, residual);
+  output_.forward(context, mixed, out, residual, batch.adapter);
 }
 
 }  // namespace wde::layers

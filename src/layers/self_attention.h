@@ -19,6 +19,8 @@ struct SelfAttentionWeights {
   TensorView key_weight, key_bias;        // [Hkv D, C], [Hkv D]
   TensorView value_weight, value_bias;    // [Hkv D, C], [Hkv D]
   TensorView output_weight, output_bias;  // [C, H D], [C]
+  LowRankWeights projection_adapters;     // of query, key and value, one below the other
+  LowRankWeights output_adapters;
 };
 
 class SelfAttention {

@@ -18,6 +18,7 @@ struct TokenBatch {
   TensorView cu_seqlens;                     // i32 [B + 1]
   std::span<const int32_t> host_cu_seqlens;  // the same numbers on the host
   int max_seqlen = 0;
+  int adapter = -1;  // which of the model's adapters; -1: none
 
   int64_t tokens() const { return ids.rows(); }
   int64_t sequences() const { return cu_seqlens.rows() - 1; }

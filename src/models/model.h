@@ -2,6 +2,7 @@
 // states.
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -23,6 +24,7 @@ struct ModelTraits {
   // Where no file of the model gives a length: what it was trained on, if max_length is beyond any
   // text (positions are relative). 0: max_length.
   int usual_length = 0;
+  std::vector<std::string> adapters;  // that a request may name; by TokenBatch::adapter
 };
 
 // A module that a slot of the model got: {"attention", "flash"}. For `wde info`.

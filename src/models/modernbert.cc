@@ -56,7 +56,9 @@ Status read_rope(const json::object& config, ModernBertConfig* modern) {
     }
     layers::RopeDefaults fallback = defaults;
     WDE_ASSIGN_OR_RETURN(fallback.theta, json::get_double(config, theta, defaults.theta));
-    return layers::parse_rope_parameters(own, fallback);
+    Result<layers::RopeConfig> rope = layers::parse_rope_parameters(own, fallback);
+    if (!rope.ok()) return rope.status().with_context("rope_parameters or rope_scaling");
+    return rope;
   };
   WDE_ASSIGN_OR_RETURN(modern->global_rope, parse("full_attention", global, "global_rope_theta"));
   const json::value* local_theta = config.if_contains("local_rope_theta");

@@ -8,6 +8,7 @@
 #include "models/eurobert.h"
 #include "models/gte.h"
 #include "models/jina_bert.h"
+#include "models/jina_embeddings_v3.h"
 #include "models/modernbert.h"
 #include "models/mpnet.h"
 #include "models/nomic_bert.h"
@@ -16,6 +17,20 @@
 
 namespace wde::models {
 namespace {
+
+// One name for two models: position_embedding_type tells them apart.
+struct XlmRobertaModel {
+  static Result<ModelTraits> traits(const json::object& config) {
+    return has_rotary_positions(config) ? JinaEmbeddingsV3Model::traits(config)
+                                        : RobertaModel::traits(config);
+  }
+  static Result<std::unique_ptr<Model>> load(const json::object& config,
+                                             const checkpoint::WeightSource& source,
+                                             layers::LoadContext& context) {
+    return has_rotary_positions(config) ? JinaEmbeddingsV3Model::load(config, source, context)
+                                        : RobertaModel::load(config, source, context);
+  }
+};
 
 constexpr ModelEntry kModels[] = {
     {"BertModel", "BERT encoder: MiniLM, bge-*-v1.5, e5, gte, mxbai, arctic-embed v1, …",
@@ -29,10 +44,11 @@ constexpr ModelEntry kModels[] = {
      &RobertaModel::traits, &RobertaModel::load},
     {"RobertaForMaskedLM", "the encoder of a masked language model", &RobertaModel::traits,
      &RobertaModel::load},
-    {"XLMRobertaModel", "XLM-RoBERTa encoder: multilingual-e5, bge-m3, arctic-embed-l-v2, …",
-     &RobertaModel::traits, &RobertaModel::load},
-    {"XLMRobertaForMaskedLM", "the encoder of a masked language model", &RobertaModel::traits,
-     &RobertaModel::load},
+    {"XLMRobertaModel",
+     "XLM-RoBERTa encoder, jina-embeddings-v3: multilingual-e5, bge-m3, arctic-embed-l-v2, …",
+     &XlmRobertaModel::traits, &XlmRobertaModel::load},
+    {"XLMRobertaForMaskedLM", "the encoder of a masked language model", &XlmRobertaModel::traits,
+     &XlmRobertaModel::load},
     {"CamembertModel", "CamemBERT encoder: sentence-camembert, …", &RobertaModel::traits,
      &RobertaModel::load},
     {"CamembertForMaskedLM", "the encoder of a masked language model", &RobertaModel::traits,
@@ -85,6 +101,8 @@ constexpr ModelEntry kModels[] = {
      &NomicBertModel::traits, &NomicBertModel::load},
     {"NomicBertForMaskedLM", "the encoder of a masked language model", &NomicBertModel::traits,
      &NomicBertModel::load},
+    {"JinaEmbeddingsV3Model", "jina-embeddings-v3 by transformers' name",
+     &JinaEmbeddingsV3Model::traits, &JinaEmbeddingsV3Model::load},
     {"JinaBertModel", "JinaBERT encoder: jina-embeddings-v2", &JinaBertModel::traits,
      &JinaBertModel::load},
     {"JinaBertForMaskedLM", "the encoder of a masked language model", &JinaBertModel::traits,

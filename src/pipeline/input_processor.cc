@@ -8,8 +8,20 @@
 
 namespace wde::pipeline {
 
-InputProcessor::InputProcessor(OutputPolicy output, PromptPolicy prompts)
-    : output_(std::move(output)), prompts_(std::move(prompts)) {}
+Result<int> AdapterPolicy::find(const std::string& name) const {
+  if (name.empty()) return -1;
+  const auto found = std::find(names.begin(), names.end(), name);
+  if (found != names.end()) return static_cast<int>(found - names.begin());
+  return invalid_argument_error("unknown adapter \"{}\"; this model has: {}", name,
+                                names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", ")));
+}
+
+InputProcessor::InputProcessor(OutputPolicy output, PromptPolicy prompts, AdapterPolicy adapters)
+    : output_(std::move(output)), prompts_(std::move(prompts)), adapters_(std::move(adapters)) {}
+
+int InputProcessor::adapter(const Request& request) const {
+  return request.adapter ? adapters_.find(*request.adapter).value() : adapters_.fallback;
+}
 
 Status InputProcessor::check(const Request& request) const {
   if (std::find(output_.tasks.begin(), output_.tasks.end(), request.task) == output_.tasks.end()) {
@@ -22,6 +34,7 @@ Status InputProcessor::check(const Request& request) const {
       ids != nullptr && ids->empty()) {
     return empty_input_error("the list of token ids is empty");
   }
+  if (request.adapter) WDE_RETURN_IF_ERROR(adapters_.find(*request.adapter).status());
   if (request.prompt_name && std::holds_alternative<std::vector<int32_t>>(request.input)) {
     return invalid_argument_error("\"prompt_name\" goes with texts, not with token ids");
   }

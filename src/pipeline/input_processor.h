@@ -10,17 +10,20 @@ namespace wde::pipeline {
 
 class InputProcessor {
  public:
-  InputProcessor(OutputPolicy output, PromptPolicy prompts);
+  InputProcessor(OutputPolicy output, PromptPolicy prompts, AdapterPolicy adapters = {});
 
   // Errors: kUnsupported (task), kInvalidArgument (dimensions; a prompt name, of which the known
   // ones are listed, or one beside token ids), kEmptyInput (an empty list of token ids).
   Status check(const Request& request) const;
+  // Which adapter a checked request gets; -1: none.
+  int adapter(const Request& request) const;
   // How the answer of a checked request is made.
   schema::OutputSpec output_spec(const Request& request) const;
 
  private:
   OutputPolicy output_;
   PromptPolicy prompts_;
+  AdapterPolicy adapters_;
 };
 
 }  // namespace wde::pipeline

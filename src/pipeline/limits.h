@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/status.h"
 #include "wde/types.h"
 
 namespace wde::pipeline {
@@ -30,6 +31,15 @@ struct OutputPolicy {
   std::vector<Task> tasks;  // that this workflow serves
   int embedding_size = 0;   // columns of kEmbed
   bool normalize = false;   // where a request does not say
+};
+
+// The model's adapters by name, and which applies when a request names none.
+struct AdapterPolicy {
+  std::vector<std::string> names;
+  int fallback = -1;  // -1: none
+
+  // Errors: kInvalidArgument for an unknown name; the known ones are listed. "" is -1: none.
+  Result<int> find(const std::string& name) const;
 };
 
 struct BatchBudget {

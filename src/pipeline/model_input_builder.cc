@@ -62,6 +62,7 @@ schema::ModelInput ModelInputBuilder::build(schema::Batch* batch, std::span<int3
   input.tokens = batch->tokens;
   input.sequences = static_cast<int64_t>(requests.size());
   input.task = requests.front().task;
+  input.adapter = requests.front().adapter;
   std::vector<int32_t> lengths;
   lengths.reserve(requests.size());
   for (const auto& request : requests) lengths.push_back(request.tokens());

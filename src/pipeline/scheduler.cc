@@ -51,14 +51,15 @@ Scheduler::Picked Scheduler::pick(Clock::time_point now) {
   sweep(now, &picked);
   if (queue_.empty()) return picked;
 
-  // The window's requests of the oldest one's task, nearest to it in length first, then oldest
-  // first.
+  // The window's requests of the oldest one's task and adapter, nearest to it in length first, then
+  // oldest first.
   const Task task = queue_.front().task;
+  const int adapter = queue_.front().adapter;
   const int length = queue_.front().tokens();
   const size_t window = std::min(queue_.size(), static_cast<size_t>(options_.window_requests));
   std::vector<size_t> candidates;
   for (size_t i = 0; i < window; ++i) {
-    if (queue_[i].task == task) candidates.push_back(i);
+    if (queue_[i].task == task && queue_[i].adapter == adapter) candidates.push_back(i);
   }
   std::stable_sort(candidates.begin() + 1, candidates.end(), [&](size_t a, size_t b) {
     return std::abs(queue_[a].tokens() - length) < std::abs(queue_[b].tokens() - length);

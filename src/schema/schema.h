@@ -46,6 +46,7 @@ struct SchedulableRequest {
   Task task = Task::kEmbed;
   std::vector<int32_t> ids;
   std::vector<int32_t> type_ids;  // parallel to ids
+  int adapter = -1;               // which of the model's; -1: none
   int pooling_skip = 0;           // leading tokens (a prompt's) that pooling leaves out
   int characters = 0;
   bool truncated = false;
@@ -56,8 +57,8 @@ struct SchedulableRequest {
   int tokens() const { return static_cast<int>(ids.size()); }
 };
 
-// Requests that are computed together. All have the same task; together they keep the scheduler's
-// budgets.
+// Requests that are computed together. All have the same task and adapter; together they keep the
+// scheduler's budgets.
 struct Batch {
   std::vector<SchedulableRequest> requests;
   int64_t tokens = 0;
@@ -85,6 +86,7 @@ struct ModelInput {
   int64_t tokens = 0;        // T
   int64_t sequences = 0;     // B
   Task task = Task::kEmbed;
+  int adapter = -1;
   std::vector<Shard> shards;
 
   size_t ids_offset() const { return 0; }

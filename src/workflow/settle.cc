@@ -142,6 +142,15 @@ Status settle_prompts(const EngineOptions& options, Settings* settings) {
   return {};
 }
 
+Status settle_adapters(const EngineOptions& options, Settings* settings) {
+  settings->adapters.names = settings->traits.adapters;
+  if (!options.adapter) return {};
+  const Result<int> adapter = settings->adapters.find(*options.adapter);
+  if (!adapter.ok()) return adapter.status().with_context("--adapter");
+  settings->adapters.fallback = *adapter;
+  return {};
+}
+
 Status set_pooling(const checkpoint::PoolingModule& pooling, Settings* settings) {
   const int64_t columns = pooling.embedding_dimension;
   if (columns > 0 && columns != settings->traits.hidden_size) {
@@ -237,6 +246,7 @@ Result<Settings> settle(checkpoint::ModelFolder folder, const EngineOptions& opt
   WDE_RETURN_IF_ERROR(settle_parallelism(options, &settings));
   WDE_RETURN_IF_ERROR(settle_limits(options, &settings));
   WDE_RETURN_IF_ERROR(settle_prompts(options, &settings));
+  WDE_RETURN_IF_ERROR(settle_adapters(options, &settings));
   WDE_RETURN_IF_ERROR(settle_head(options, &settings));
   return settings;
 }

@@ -51,6 +51,7 @@ struct Settings {
   heads::EmbeddingHeadSpec embedding_head;
   pipeline::OutputPolicy output;
   pipeline::PromptPolicy prompts;
+  pipeline::AdapterPolicy adapters;
   pipeline::TextLimits limits;
   pipeline::BatchBudget budget;
   pipeline::ShardPolicy shards;

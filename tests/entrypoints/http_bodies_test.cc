@@ -33,12 +33,13 @@ TEST(HttpBodies, EmbedDefaults) {
 
 TEST(HttpBodies, EmbedEveryField) {
   const auto body = parse_embed_request(R"({"inputs":["a"],"truncate":false,"normalize":false,
-    "truncation_direction":"Left","prompt_name":"query","dimensions":3,"unknown":[1]})");
+    "truncation_direction":"Left","prompt_name":"query","adapter":"separation","dimensions":3,"unknown":[1]})");
   ASSERT_TRUE(body.ok());
   EXPECT_TRUE(body->inputs.batch);
   EXPECT_EQ(body->truncate, false);
   EXPECT_EQ(body->truncation_side, TruncationSide::kLeft);
   EXPECT_EQ(body->prompt_name, "query");
+  EXPECT_EQ(body->adapter, "separation");
   EXPECT_FALSE(body->normalize);
   EXPECT_EQ(body->dimensions, 3);
 }

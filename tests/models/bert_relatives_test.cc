@@ -89,7 +89,7 @@ TEST(Relatives, AlbertsGroupsAreAtMostItsLayers) {
 TEST(Relatives, WhatNoneImplementsIsRefusedByItsName) {
   for (const char* architecture :
        {"RobertaModel", "XLMRobertaModel", "CamembertModel", "ElectraModel", "AlbertModel"}) {
-    for (const char* positions : {"\"relative_key\"", "\"rotary\""}) {
+    for (const char* positions : {"\"relative_key\"", "\"alibi\""}) {
       expect_refused(architecture, bert_like(), "position_embedding_type", positions,
                      StatusCode::kUnsupported);
     }

@@ -83,6 +83,18 @@ TEST(InputProcessor, APromptNameBesideTokenIdsIsRefused) {
                  AllOf(HasSubstr("\"prompt_name\""), HasSubstr("token ids")));
 }
 
+TEST(InputProcessor, AnAdapterIsOneOfTheModelsOrNone) {
+  const InputProcessor processor({.tasks = {Task::kEmbed}, .embedding_size = 24}, {},
+                                 {.names = {"query", "passage"}, .fallback = 1});
+  EXPECT_EQ(processor.adapter({.input = "a"}), 1);
+  EXPECT_EQ(processor.adapter({.input = "a", .adapter = "query"}), 0);
+  EXPECT_EQ(processor.adapter({.input = "a", .adapter = ""}), -1);
+  expect_refused(processor.check({.input = "a", .adapter = "pasage"}), StatusCode::kInvalidArgument,
+                 AllOf(HasSubstr("pasage"), HasSubstr("query, passage")));
+  expect_refused(make_processor().check({.input = "a", .adapter = "query"}),
+                 StatusCode::kInvalidArgument, HasSubstr("none"));
+}
+
 TEST(InputProcessor, WhatTheRequestLeavesOpenIsAsTheModelSays) {
   const InputProcessor processor = make_processor();
   const schema::OutputSpec open = processor.output_spec({.input = "a"});

@@ -68,6 +68,18 @@ TEST(Scheduler, NeverMixesTasks) {
   EXPECT_EQ(ids_of(scheduler.pick(Clock::now()).batch), (std::vector<RequestId>{1}));
 }
 
+TEST(Scheduler, NeverMixesAdapters) {
+  Scheduler scheduler = make_scheduler(100, 10, 16);
+  for (RequestId id = 0; id < 6; ++id) {
+    schema::SchedulableRequest request = make_request(id, 5);
+    request.adapter = static_cast<int>(id % 3) - 1;
+    scheduler.add(std::move(request));
+  }
+  EXPECT_EQ(ids_of(scheduler.pick(Clock::now()).batch), (std::vector<RequestId>{0, 3}));
+  EXPECT_EQ(ids_of(scheduler.pick(Clock::now()).batch), (std::vector<RequestId>{1, 4}));
+  EXPECT_EQ(ids_of(scheduler.pick(Clock::now()).batch), (std::vector<RequestId>{2, 5}));
+}
+
 TEST(Scheduler, HandsOutTheCancelledAndTheExpired) {
   Scheduler scheduler = make_scheduler(100, 10, 16);
   const Clock::time_point now = Clock::now();

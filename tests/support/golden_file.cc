@@ -90,6 +90,7 @@ void read_options(const bj::object& from, GoldenCase* out) {
   for (const auto& [key, value] : options->as_object()) {
     out->description += " " + std::string(key) + "=" + bj::serialize(value);
     if (key == "prompt") out->prompt = std::string(value.as_string());
+    if (key == "adapter") out->request.adapter = std::string(value.as_string());
     if (key == "prompt_name") out->request.prompt_name = std::string(value.as_string());
     if (key == "dimensions") out->request.dimensions = static_cast<int>(value.as_int64());
     if (key == "max_length") out->max_length = static_cast<int>(value.as_int64());

@@ -19,6 +19,8 @@ void add_text_flags(CLI::App& app, EngineOptions& options) {
   app.add_option("--prompt-name,--default-prompt-name", options.prompt_name,
                  "put the model's prompt of this name before every input")
       ->excludes(prompt);
+  app.add_option("--adapter", options.adapter,
+                 "the model's adapter of this name (jina-embeddings-v3: a task); default none");
 }
 
 void add_compute_flags(CLI::App& app, EngineOptions& options) {

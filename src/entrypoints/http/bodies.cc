@@ -122,6 +122,7 @@ Result<EmbedBody> parse_common(const json::object& from) {
   WDE_ASSIGN_OR_RETURN(body.truncate, parse_optional_bool(from, "truncate"));
   WDE_ASSIGN_OR_RETURN(body.truncation_side, parse_truncation_side(from));
   WDE_ASSIGN_OR_RETURN(body.prompt_name, parse_optional_string(from, "prompt_name"));
+  WDE_ASSIGN_OR_RETURN(body.adapter, parse_optional_string(from, "adapter"));
   return body;
 }
 

@@ -28,6 +28,7 @@ struct EmbedBody {
   std::optional<bool> truncate;
   TruncationSide truncation_side = TruncationSide::kRight;
   std::optional<std::string> prompt_name;
+  std::optional<std::string> adapter;
   bool normalize = true;
   std::optional<int> dimensions;
 };

@@ -23,7 +23,8 @@ constexpr std::string_view kSchemas = R"json({
   "inputs": {"$ref": "#/components/schemas/InputList"},
   "truncate": {"type": "boolean", "nullable": true, "default": null, "description": "null: as the server was started"},
   "truncation_direction": {"type": "string", "enum": ["left", "right", "Left", "Right"], "default": "right"},
-  "prompt_name": {"type": "string", "nullable": true, "default": null}}},
+  "prompt_name": {"type": "string", "nullable": true, "default": null},
+  "adapter": {"type": "string", "nullable": true, "default": null, "description": "of a model that has adapters: one of them; \"\": none"}}},
 "EmbedRequest": {"allOf": [{"$ref": "#/components/schemas/EmbedAllRequest"}, {"type": "object", "properties": {
   "normalize": {"type": "boolean", "default": true},
   "dimensions": {"type": "integer", "minimum": 1, "nullable": true, "default": null}}}]},

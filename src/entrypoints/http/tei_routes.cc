@@ -16,6 +16,7 @@ std::vector<Request> make_requests(const Service& service, EmbedBody& body, Task
     request.task = task;
     request.input = std::move(input);
     request.prompt_name = body.prompt_name;
+    request.adapter = body.adapter;
     request.over_long = truncate ? OverLong::kTruncate : OverLong::kError;
     request.truncation_side = body.truncation_side;
     if (task == Task::kEmbed) {
