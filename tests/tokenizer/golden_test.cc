@@ -93,9 +93,10 @@ const Tokenizer* load(const std::string& name) {
   const auto [at, is_new] = loaded.try_emplace(name);
   if (!is_new) return at->second.get();
   bool described = false;
+  std::unique_ptr<Tokenizer>& made = at->second;
   for_each_golden("folders", [&](const json::object& description) {
     if (text_of(description, "name") != name) return;
-    at->second = load_folder(description);
+    made = load_folder(description);
     described = true;
   });
   if (described) return at->second.get();
