@@ -103,6 +103,8 @@ class RaggedCase {
         attention.workspace_bytes(tokens(), static_cast<int64_t>(cu_seqlens_.size()) - 1,
                                   max_seqlen_, pool == nullptr ? 1 : pool->threads());
     const Storage workspace = device->allocate((workspace_bytes + 63) / 64 * 64).value();
+    // NaN: whoever takes what nobody wrote is found.
+    std::memset(workspace.data(), 0xff, workspace.size_bytes());
     Arena arena(workspace.data(), workspace.size_bytes());
     ops::OpContext context{
         .stream = *stream, .ops = ops, .arena = arena, .pool = pool, .profile = profile};
