@@ -35,9 +35,10 @@ struct ModelInfo {
   std::string pooling;
   bool normalize = false;
   std::string similarity;  // the model's own name for how its vectors compare; may be empty
-  int hidden_size = 0;     // columns of kHidden
-  int embedding_size = 0;  // columns of kEmbed
-  int max_length = 0;      // tokens
+  std::vector<std::string> labels;  // of kClassify and kClassifyTokens, in the logits' order
+  int hidden_size = 0;              // columns of kHidden
+  int embedding_size = 0;           // columns of kEmbed; 0 where it is not served
+  int max_length = 0;               // tokens
   int max_batch_tokens = 0;
   int max_batch_requests = 0;
   int threads = 0;  // that compute, of all workers

@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -19,12 +21,21 @@ using Clock = std::chrono::steady_clock;
 using RequestId = uint64_t;
 
 enum class Task {
-  kEmbed,   // one vector per input
-  kHidden,  // the last hidden state of every token
+  kEmbed,           // one vector per input
+  kHidden,          // the last hidden state of every token
+  kMultiVector,     // a vector for every token that late interaction compares (ColBERT)
+  kSparse,          // weights of vocabulary entries (SPLADE, bge-m3)
+  kHybrid,          // a dense vector, a sparse one and a multi-vector from one pass (bge-m3)
+  kRerank,          // how well the second text of a pair answers the first
+  kClassify,        // a score for each label
+  kClassifyTokens,  // labelled spans of the text
 };
 
-// "embed", "hidden".
+// In the enum's order.
+std::span<const Task> all_tasks();
+// "embed", "hidden", "multivector", "sparse", "hybrid", "rerank", "classify", "classify-tokens".
 std::string_view task_name(Task task);
+std::optional<Task> parse_task(std::string_view name);
 
 struct TextPair {
   std::string first;
@@ -39,6 +50,18 @@ enum class OverLong {
   kTruncate,  // drop tokens at the truncation side
   kError,     // refuse the request
 };
+
+// How the labels of single tokens become spans, as transformers' TokenClassificationPipeline does
+// it.
+enum class Aggregation {
+  kNone,     // every token for itself, B- and I- kept
+  kSimple,   // neighbours of one label are joined
+  kFirst,    // then a word has the label of its first token,
+  kAverage,  // the best of its tokens' mean scores,
+  kMax,      // or the label of its surest token
+};
+// "none", "simple", "first", "average", "max".
+std::optional<Aggregation> parse_aggregation(std::string_view name);
 
 struct Request {
   Task task = Task::kEmbed;
@@ -56,6 +79,10 @@ struct Request {
   // kEmbed: keep the first so many components (Matryoshka), then renormalize where the vector is
   // normalized.
   std::optional<int> dimensions;
+  // kRerank, kClassify: logits instead of the model's scores.
+  bool raw_scores = false;
+  // kClassifyTokens; unset means kSimple.
+  std::optional<Aggregation> aggregation;
   // Not computed when it could only be after this.
   std::optional<Clock::time_point> deadline;
 };
@@ -69,13 +96,50 @@ struct Timestamps {
   Clock::time_point end;        // its answer was on the host
 };
 
-// The answer to one request: `rows` × `columns` fp32 values, row-major. One row for kEmbed; for
-// kHidden a row per token, special tokens included.
+// fp32, row-major.
+struct Matrix {
+  int64_t rows = 0;
+  int64_t columns = 0;
+  std::vector<float> values;
+};
+
+// Entries above 0, by ascending index (a token id).
+struct SparseVector {
+  std::vector<int32_t> indices;
+  std::vector<float> values;  // parallel to indices
+};
+
+struct LabelScore {
+  std::string label;
+  float score = 0;
+};
+
+// Code points [begin, end) of the input, and the text they are.
+struct LabelledSpan {
+  int begin = 0;
+  int end = 0;
+  std::string label;
+  float score = 0;
+  std::string text;
+};
+
+// The answer to one request. Which parts are filled is the task's to say:
+//   kEmbed, kRerank         `rows` x `columns` values (fp32, row-major): one row
+//   kHidden, kMultiVector   the same: a row per token, special ones included; of kMultiVector the
+//                           tokens that the model keeps
+//   kSparse                 sparse
+//   kHybrid                 values (the dense vector), sparse, token_vectors
+//   kClassify               labels, by descending score; equal ones in the model's order
+//   kClassifyTokens         spans, in the order of the text
 struct Response {
   Task task = Task::kEmbed;
   int64_t rows = 0;
   int64_t columns = 0;
   std::vector<float> values;
+  SparseVector sparse;
+  Matrix token_vectors;
+  std::vector<LabelScore> labels;
+  std::vector<LabelledSpan> spans;
   int tokens = 0;          // of the input as computed, special tokens included
   int characters = 0;      // code points of the input
   bool truncated = false;  // the input was over the length limit
@@ -94,6 +158,7 @@ struct EngineOptions {
   std::string hub_token;          // instead of HF_TOKEN's
   std::string hub_cache;          // instead of HF_HUB_CACHE's, a folder
   std::string workflow;           // forces a workflow by name
+  std::optional<Task> task;       // passes over workflows that do not serve it
   std::string dtype = "auto";     // f32 | bf16 | int8 (of linear layers) | auto (f32)
   std::string device = "auto";    // cpu | auto
   std::string isa;                // forces an instruction set by name

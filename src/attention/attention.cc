@@ -37,6 +37,18 @@ void check_shapes(const AttentionProblem& problem, const AttentionArgs& args) {
   WDE_CHECK(args.cu_seqlens.shape.rank() == 1 && args.cu_seqlens.rows() >= 1);
 }
 
+void check_key_counts(const AttentionArgs& args) {
+  const std::span<const int32_t> counts = args.host_key_counts;
+  if (counts.empty()) return;
+  WDE_CHECK(args.key_counts.dtype == DType::kI32);
+  WDE_CHECK(args.key_counts.shape == Shape({args.cu_seqlens.rows() - 1}));
+  WDE_CHECK(static_cast<int64_t>(counts.size()) == args.key_counts.rows());
+  for (size_t b = 0; b < counts.size(); ++b) {
+    const int64_t length = int64_t{args.host_cu_seqlens[b + 1]} - args.host_cu_seqlens[b];
+    WDE_CHECK(counts[b] <= length && (counts[b] >= 1 || length == 0));
+  }
+}
+
 void check_sequences(const AttentionArgs& args) {
   const std::span<const int32_t> boundaries = args.host_cu_seqlens;
   WDE_CHECK(static_cast<int64_t>(boundaries.size()) == args.cu_seqlens.rows());
@@ -160,6 +172,7 @@ void attend(ops::OpContext& context, const Attention& attention, const Attention
       context.arena.allocate(DType::kU8, Shape({static_cast<int64_t>(bytes)}));
   if (context.measuring) return;
   check_sequences(args);
+  check_key_counts(args);
   if (tokens == 0) return;
   const ops::ProfileScope scope(context, [&] {
     return std::pair(std::string("attention"), work(attention.problem(), args));

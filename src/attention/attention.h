@@ -2,7 +2,7 @@
 //   out[i] = sum_j softmax_j(score[i, j]) v[j]
 //   score[i, j] = cap(scale * (q[i]·k[j] + position terms) + distance bias)
 // for the tokens i, j of one sequence (Vaswani et al. 2017, eq. 1) of which i sees j, per head,
-// softmax in f32. A query always sees itself.
+// softmax in f32. A query sees itself unless it is no key.
 #pragma once
 
 #include <memory>
@@ -73,6 +73,17 @@ struct AttentionArgs {
   // The same numbers on the host, for planning; alive until the work is done.
   std::span<const int32_t> host_cu_seqlens;
   int max_seqlen = 0;
+  // i32 [B]: so many leading tokens of each sequence are keys, at least 1; what comes behind them
+  // only asks (ColBERT's query expansion). Default-constructed: all are. Every query's window must
+  // reach a key.
+  TensorView key_counts;
+  std::span<const int32_t> host_key_counts;  // the same numbers on the host; empty for none
+
+  // Keys of sequence b.
+  int64_t key_count(size_t b) const {
+    if (!host_key_counts.empty()) return host_key_counts[b];
+    return int64_t{host_cu_seqlens[b + 1]} - host_cu_seqlens[b];
+  }
 };
 
 // One chosen implementation. Immutable: any number of threads and workers may run it at once.

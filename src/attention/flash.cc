@@ -120,6 +120,7 @@ void FlashAttention::run(ops::OpContext& context, const AttentionArgs& args,
     FlashItem item;
     item.first_token = cu_seqlens[b];
     item.tokens = cu_seqlens[b + 1] - cu_seqlens[b];
+    item.keys = args.key_count(b);
     item.query_begin = i / cut.head_groups % cut.chunks * kFlashChunkQueries;
     if (item.query_begin >= item.tokens) return;
     const int first_head = static_cast<int>(i % cut.head_groups) * cut.heads_per_group;

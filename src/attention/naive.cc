@@ -14,12 +14,13 @@ namespace {
 struct NaiveArgs {
   AttentionProblem problem;
   TensorView q, k, v, out, cu_seqlens;  // as in AttentionArgs
+  TensorView key_counts;                // the same; data null: every token is a key
   TensorView scores;                    // f32 [max_seqlen]
 };
 
 template <class Visit>
 void visit_views(NaiveArgs& args, const Visit& visit) {
-  for (TensorView* view : {&args.q, &args.k, &args.v, &args.cu_seqlens}) {
+  for (TensorView* view : {&args.q, &args.k, &args.v, &args.cu_seqlens, &args.key_counts}) {
     visit(*view, ops::Access::kRead);
   }
   AttentionProblem& problem = args.problem;
@@ -109,13 +110,16 @@ void attend_row(const NaiveArgs& args, int h, int64_t token, int64_t begin, int6
 template <class T>
 void attend_batch(const NaiveArgs& args) {
   const auto* cu_seqlens = args.cu_seqlens.as<const int32_t>();
+  const auto* key_counts = args.key_counts.as<const int32_t>();
   for (int64_t b = 0; b + 1 < args.cu_seqlens.rows(); ++b) {
     const int64_t first = cu_seqlens[b];
     const int64_t tokens = cu_seqlens[b + 1] - first;
+    const int64_t key_count = key_counts == nullptr ? tokens : key_counts[b];
     for (int64_t i = 0; i < tokens; ++i) {
       const TokenRange keys = visible_keys(args.problem, i, tokens);
       for (int h = 0; h < args.problem.heads; ++h) {
-        attend_row<T>(args, h, first + i, first + keys.begin, first + keys.end);
+        attend_row<T>(args, h, first + i, first + keys.begin,
+                      first + std::min(keys.end, key_count));
       }
     }
   }
@@ -145,6 +149,7 @@ class NaiveAttention final : public Attention {
         .v = args.v,
         .out = args.out,
         .cu_seqlens = args.cu_seqlens,
+        .key_counts = args.key_counts,
         .scores = TensorView::contiguous(workspace, DType::kF32, {args.max_seqlen})};
     if (context.stream.device().kind() == "cpu") {
       attend_naively(naive);  // inline, so without an allocation

@@ -109,6 +109,9 @@ Status read_sentence_transformers_config(ModelFolder& folder) {
   Result<std::string> similarity = json::get_string(config, "similarity_fn_name", "");
   if (!similarity.ok()) return similarity.status().with_context(path);
   folder.similarity = std::move(similarity).value();
+  Result<std::string> activation = json::get_string(config, "activation_fn", "");
+  if (!activation.ok()) return activation.status().with_context(path);
+  folder.activation_fn = std::move(activation).value();
   return read_prompts(config, folder).with_context(path);
 }
 
@@ -131,11 +134,39 @@ Result<ModelFolder> open_folder(const std::string& path) {
   return folder;
 }
 
-Status read_modules(ModelFolder& folder, const ReadOptions& options) {
+// `*mask_config` is the MultiVectorMask's, where there is one.
+Status read_modules(ModelFolder& folder, const ReadOptions& options, json::object* mask_config) {
   if (!file_exists(folder.path + "/modules.json")) return Status();
   WDE_ASSIGN_OR_RETURN(ModuleList list, read_sentence_modules(folder.path, options));
   folder.modules = std::move(list.modules);
+  *mask_config = std::move(list.mask_config);
   if (!list.transformer_path.empty()) folder.transformer_path += "/" + list.transformer_path;
+  return Status();
+}
+
+// A file that may be absent.
+Result<std::optional<json::object>> read_if_there(const std::string& path) {
+  if (!file_exists(path)) return std::optional<json::object>();
+  WDE_ASSIGN_OR_RETURN(json::object read, read_object(path));
+  return std::optional<json::object>(std::move(read));
+}
+
+Status read_multi_vector_files(ModelFolder& folder, const json::object& mask_config) {
+  WDE_ASSIGN_OR_RETURN(const auto sentence,
+                       read_if_there(folder.transformer_path + "/sentence_bert_config.json"));
+  WDE_ASSIGN_OR_RETURN(const auto library,
+                       read_if_there(folder.path + "/config_sentence_transformers.json"));
+  WDE_ASSIGN_OR_RETURN(const auto artifact, read_if_there(folder.path + "/artifact.metadata"));
+  const bool masks = std::any_of(
+      folder.modules.begin(), folder.modules.end(),
+      [](const Module& module) { return std::holds_alternative<MultiVectorMaskModule>(module); });
+  auto read = read_late_interaction({.config = &folder.config,
+                                     .sentence_config = sentence ? &*sentence : nullptr,
+                                     .library_config = library ? &*library : nullptr,
+                                     .mask_module = masks ? &mask_config : nullptr,
+                                     .artifact = artifact ? &*artifact : nullptr});
+  if (!read.ok()) return read.status().with_context(folder.path);
+  folder.late_interaction = std::move(read).value();
   return Status();
 }
 
@@ -143,11 +174,13 @@ Status read_modules(ModelFolder& folder, const ReadOptions& options) {
 
 Result<ModelFolder> read_model_folder(const std::string& path, const ReadOptions& options) {
   WDE_ASSIGN_OR_RETURN(ModelFolder folder, open_folder(path));
-  WDE_RETURN_IF_ERROR(read_modules(folder, options));
+  json::object mask_config;
+  WDE_RETURN_IF_ERROR(read_modules(folder, options, &mask_config));
   WDE_RETURN_IF_ERROR(read_config(folder));
   WDE_RETURN_IF_ERROR(read_sentence_config(folder));
   WDE_RETURN_IF_ERROR(read_tokenizer_config(folder));
   WDE_RETURN_IF_ERROR(read_sentence_transformers_config(folder));
+  WDE_RETURN_IF_ERROR(read_multi_vector_files(folder, mask_config));
   if (options.weights) {
     WDE_ASSIGN_OR_RETURN(folder.weights, open_weights(folder.transformer_path));
   }
@@ -156,7 +189,8 @@ Result<ModelFolder> read_model_folder(const std::string& path, const ReadOptions
 
 Result<std::string> find_transformer_folder(const std::string& path) {
   WDE_ASSIGN_OR_RETURN(ModelFolder folder, open_folder(path));
-  WDE_RETURN_IF_ERROR(read_modules(folder, {.weights = false}));
+  json::object mask_config;
+  WDE_RETURN_IF_ERROR(read_modules(folder, {.weights = false}, &mask_config));
   return std::move(folder.transformer_path);
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "base/status.h"
+#include "checkpoint/late_interaction.h"
 #include "checkpoint/weight_source.h"
 
 namespace wde::checkpoint {
@@ -30,13 +31,25 @@ struct DenseModule {
   int64_t in_features = 0;
   int64_t out_features = 0;
   bool bias = true;
-  std::string activation;  // as written: "torch.nn.modules.activation.Tanh"
+  std::string activation;    // as written: "torch.nn.modules.activation.Tanh"
+  bool token_level = false;  // on every token's vector instead of the pooled one
   std::shared_ptr<const WeightSource> weights;
 };
 
-struct NormalizeModule {};
+struct NormalizeModule {
+  bool token_level = false;
+};
 
-using Module = std::variant<PoolingModule, DenseModule, NormalizeModule>;
+// sentence-transformers' SpladePooling: sparse vectors of a masked language model's logits.
+struct SpladePoolingModule {
+  bool second_logarithm = false;  // "activation_function": "log1p_relu"
+};
+
+// What it says is in ModelFolder::late_interaction.
+struct MultiVectorMaskModule {};
+
+using Module = std::variant<PoolingModule, DenseModule, NormalizeModule, SpladePoolingModule,
+                            MultiVectorMaskModule>;
 
 struct ModelFolder {
   std::string path;
@@ -55,8 +68,11 @@ struct ModelFolder {
   std::map<std::string, std::string> prompts;
   std::optional<std::string> default_prompt_name;
   std::string similarity;  // "similarity_fn_name", as written; empty: it names none
+  std::string activation_fn;  // a cross-encoder's, as written; empty where there is none
   // tokenizer_config.json; absent when it says "very large" (transformers writes 1e30 for none)
   std::optional<int64_t> model_max_length;
+  // Nothing where the files describe no multi-vector model.
+  std::optional<LateInteraction> late_interaction;
   // The transformer's weights; DenseModules carry their own.
   std::shared_ptr<const WeightSource> weights;
 };

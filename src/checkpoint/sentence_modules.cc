@@ -1,5 +1,7 @@
 #include "checkpoint/sentence_modules.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <array>
 
@@ -12,7 +14,10 @@ namespace {
 
 constexpr size_t kMaxConfigBytes = size_t{16} << 20;
 constexpr size_t kMaxModules = 64;
-constexpr std::string_view kDefaultInput = "sentence_embedding";
+constexpr std::string_view kPooled = "sentence_embedding";
+constexpr std::string_view kTokens = "token_embeddings";
+// PyLate's own, which is always on tokens.
+constexpr std::string_view kPylateDense = "pylate.models.Dense.Dense";
 constexpr std::string_view kDefaultActivation = "torch.nn.modules.activation.Tanh";
 
 struct PoolingSpelling {
@@ -123,21 +128,30 @@ Result<PoolingModule> read_pooling(const json::object& config) {
   return pooling;
 }
 
-// Dense and Normalize work on the pooled vector here, and on nothing else.
-Status check_input_and_output(const json::object& config) {
-  for (const std::string_view key : {"module_input_name", "module_output_name"}) {
-    WDE_ASSIGN_OR_RETURN(const std::string name, json::get_string(config, key, kDefaultInput));
-    if (name != kDefaultInput) {
-      return unsupported_error("\"{}\": \"{}\" is not supported, only \"{}\"", key, name,
-                               kDefaultInput);
+// Dense and Normalize work on the pooled vector, or on every token's. `otherwise` is what they do
+// where the config does not say.
+Result<bool> read_token_level(const json::object& config, std::string_view otherwise) {
+  WDE_ASSIGN_OR_RETURN(const std::string input,
+                       json::get_string(config, "module_input_name", otherwise));
+  WDE_ASSIGN_OR_RETURN(const std::string output,
+                       json::get_string(config, "module_output_name", input));
+  for (const std::string& name : {input, output}) {
+    if (name != kPooled && name != kTokens) {
+      return unsupported_error(
+          "module_input_name and module_output_name \"{}\" are not supported, "
+          "only \"{}\" and \"{}\"",
+          name, kPooled, kTokens);
     }
   }
-  return Status();
+  if (input != output) {
+    return unsupported_error("a module from \"{}\" to \"{}\" is not supported", input, output);
+  }
+  return input == kTokens;
 }
 
-Result<DenseModule> read_dense(const json::object& config) {
+Result<DenseModule> read_dense(const json::object& config, std::string_view input) {
   DenseModule dense;
-  WDE_RETURN_IF_ERROR(check_input_and_output(config));
+  WDE_ASSIGN_OR_RETURN(dense.token_level, read_token_level(config, input));
   WDE_ASSIGN_OR_RETURN(dense.in_features, json::get_int(config, "in_features", 0));
   WDE_ASSIGN_OR_RETURN(dense.out_features, json::get_int(config, "out_features", 0));
   WDE_ASSIGN_OR_RETURN(dense.bias, json::get_bool(config, "bias", true));
@@ -162,40 +176,80 @@ Status open_dense_weights(const std::string& folder, DenseModule& dense) {
       .with_context(folder);
 }
 
-Status check_normalize(const std::string& folder) {
+Result<NormalizeModule> read_normalize(const std::string& folder) {
+  NormalizeModule normalize;
   const std::string config_path = folder + "/config.json";
-  if (!file_exists(config_path)) return Status();  // before 6.0 it had none
+  if (!file_exists(config_path)) return normalize;  // before 6.0 it had none
   WDE_ASSIGN_OR_RETURN(const json::object config, read_object(config_path));
-  return check_input_and_output(config).with_context(config_path);
+  Result<bool> token_level = read_token_level(config, kPooled);
+  if (!token_level.ok()) return token_level.status().with_context(config_path);
+  normalize.token_level = *token_level;
+  return normalize;
+}
+
+Result<SpladePoolingModule> read_splade_pooling(const json::object& config) {
+  WDE_ASSIGN_OR_RETURN(const std::string strategy,
+                       json::get_string(config, "pooling_strategy", "max"));
+  if (strategy != "max") {
+    return unsupported_error("pooling_strategy \"{}\" is not supported; \"max\" is", strategy);
+  }
+  WDE_ASSIGN_OR_RETURN(const std::string activation,
+                       json::get_string(config, "activation_function", "relu"));
+  if (activation != "relu" && activation != "log1p_relu") {
+    return unsupported_error(
+        "activation_function \"{}\" is not supported; \"relu\" and \"log1p_relu\" are", activation);
+  }
+  return SpladePoolingModule{.second_logarithm = activation == "log1p_relu"};
+}
+
+// The modules that are described by their config.json alone.
+Result<Module> read_module(std::string_view class_name, const json::object& config) {
+  if (class_name == "Pooling") {
+    WDE_ASSIGN_OR_RETURN(PoolingModule pooling, read_pooling(config));
+    return Module(std::move(pooling));
+  }
+  if (class_name == "SpladePooling") {
+    WDE_ASSIGN_OR_RETURN(const SpladePoolingModule splade, read_splade_pooling(config));
+    return Module(splade);
+  }
+  WDE_ASSIGN_OR_RETURN(DenseModule dense,
+                       read_dense(config, class_name == kPylateDense ? kTokens : kPooled));
+  return Module(std::move(dense));
 }
 
 Status add_module(std::string_view class_name, const std::string& folder,
-                  const ReadOptions& options, std::vector<Module>& modules) {
+                  const ReadOptions& options, ModuleList* list) {
   if (class_name == "Normalize") {
-    modules.emplace_back(NormalizeModule{});
-    return check_normalize(folder);
-  }
-  const std::string config_path = folder + "/config.json";
-  WDE_ASSIGN_OR_RETURN(const json::object config, read_object(config_path));
-  if (class_name == "Pooling") {
-    Result<PoolingModule> pooling = read_pooling(config);
-    if (!pooling.ok()) return pooling.status().with_context(config_path);
-    modules.emplace_back(std::move(pooling).value());
+    WDE_ASSIGN_OR_RETURN(const NormalizeModule normalize, read_normalize(folder));
+    list->modules.emplace_back(normalize);
     return Status();
   }
-  Result<DenseModule> dense = read_dense(config);
-  if (!dense.ok()) return dense.status().with_context(config_path);
-  if (options.weights) WDE_RETURN_IF_ERROR(open_dense_weights(folder, *dense));
-  modules.emplace_back(std::move(dense).value());
+  const std::string config_path = folder + "/config.json";
+  WDE_ASSIGN_OR_RETURN(json::object config, read_object(config_path));
+  if (class_name == "MultiVectorMask") {
+    list->mask_config = std::move(config);
+    list->modules.emplace_back(MultiVectorMaskModule{});
+    return Status();
+  }
+  Result<Module> module = read_module(class_name, config);
+  if (!module.ok()) return module.status().with_context(config_path);
+  auto* dense = std::get_if<DenseModule>(&*module);
+  if (dense != nullptr && options.weights) WDE_RETURN_IF_ERROR(open_dense_weights(folder, *dense));
+  list->modules.push_back(std::move(module).value());
   return Status();
 }
+
+constexpr auto kModuleClasses = std::to_array<std::string_view>(
+    {"Pooling", "Dense", "Normalize", "SpladePooling", "MultiVectorMask", kPylateDense});
 
 }  // namespace
 
 Result<ModuleList> read_sentence_modules(const std::string& folder, const ReadOptions& options) {
   const std::string path = folder + "/modules.json";
   WDE_ASSIGN_OR_RETURN(const std::vector<ModuleEntry> entries, read_entries(path));
-  if (own_class(entries.front().type) != "Transformer") {
+  const std::string_view first = own_class(entries.front().type);
+  // Up to 5.3 a masked language model's module had a name of its own.
+  if (first != "Transformer" && first != "MLMTransformer") {
     return unsupported_error(
         "{}: the first module is {}; only sentence_transformers' Transformer is supported", path,
         entries.front().type);
@@ -203,16 +257,15 @@ Result<ModuleList> read_sentence_modules(const std::string& folder, const ReadOp
   ModuleList list;
   list.transformer_path = entries.front().path;
   for (size_t i = 1; i < entries.size(); ++i) {
-    const std::string_view class_name = own_class(entries[i].type);
+    const std::string_view class_name =
+        entries[i].type == kPylateDense ? kPylateDense : own_class(entries[i].type);
     if (class_name == "Dropout") continue;
-    if (class_name != "Pooling" && class_name != "Dense" && class_name != "Normalize") {
-      return unsupported_error(
-          "{}: module type {} is not supported (Transformer, Pooling, Dense, Normalize and "
-          "Dropout are)",
-          path, entries[i].type);
+    if (std::find(kModuleClasses.begin(), kModuleClasses.end(), class_name) ==
+        kModuleClasses.end()) {
+      return unsupported_error("{}: module type {} is not supported (Transformer, Dropout, {} are)",
+                               path, entries[i].type, fmt::join(kModuleClasses, ", "));
     }
-    WDE_RETURN_IF_ERROR(
-        add_module(class_name, folder + "/" + entries[i].path, options, list.modules));
+    WDE_RETURN_IF_ERROR(add_module(class_name, folder + "/" + entries[i].path, options, &list));
   }
   return list;
 }

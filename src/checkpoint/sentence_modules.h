@@ -13,6 +13,7 @@ namespace wde::checkpoint {
 struct ModuleList {
   std::string transformer_path;  // relative to the folder; "" is the folder itself
   std::vector<Module> modules;   // those after the Transformer
+  json::object mask_config;      // the MultiVectorMask's; empty where there is none
 };
 
 // Reads `folder`/modules.json, which must exist. Dropout, which does nothing at inference, is left

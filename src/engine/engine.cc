@@ -118,7 +118,7 @@ class EngineImpl final : public Engine {
     schedulable.timestamps.tokenized = Clock::now();
     if (!status.ok()) {
       left_queue(1);
-      metrics_.request_failed(status.code());
+      metrics_.request_failed(schedulable.task, status.code());
       schedulable.ticket->answer(status);
       return;
     }
@@ -175,16 +175,16 @@ class EngineImpl final : public Engine {
 
   void answer_all(std::vector<schema::SchedulableRequest>* requests, const Status& status) {
     for (auto& request : *requests) {
-      metrics_.request_failed(status.code());
+      metrics_.request_failed(request.task, status.code());
       request.ticket->answer(status);
     }
   }
 
   void observe(const schema::SchedulableRequest& request, const Status& status) {
     if (status.ok()) {
-      metrics_.request_succeeded(request.timestamps, request.tokens());
+      metrics_.request_succeeded(request.task, request.timestamps, request.tokens());
     } else {
-      metrics_.request_failed(status.code());
+      metrics_.request_failed(request.task, status.code());
     }
   }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "heads/head.h"
 #include "layers/load_context.h"
@@ -10,17 +11,24 @@
 
 namespace wde::execution {
 
+// The heads whose rows make a task's answer, in the order in which its answers take them.
+struct TaskHeads {
+  Task task;
+  std::vector<const heads::Head*> parts;
+};
+
 struct LoadedModel {
   layers::ParameterStore store;                // destroyed last: the others' views point into it
   std::shared_ptr<const void> mapped_weights;  // keeps the checkpoint's mapping alive
   std::unique_ptr<models::Model> model;
-  std::unique_ptr<heads::Head> embedding_head;  // null when the workflow has none
-  std::unique_ptr<heads::Head> hidden_head;
+  std::vector<std::unique_ptr<heads::Head>> heads;
+  std::vector<TaskHeads> tasks;  // that the workflow serves
   size_t weight_bytes = 0;
 
-  const heads::Head& head(Task task) const {
-    return task == Task::kHidden ? *hidden_head : *embedding_head;
-  }
+  // Takes a head over; the pointer is for `tasks`.
+  const heads::Head* add(std::unique_ptr<heads::Head> head);
+  // The heads of a served task.
+  const std::vector<const heads::Head*>& parts(Task task) const;
 };
 
 }  // namespace wde::execution

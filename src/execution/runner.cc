@@ -17,14 +17,20 @@ layers::TokenBatch token_batch(const schema::ModelInput& input, const schema::Sh
   const auto tokens_at = [&](size_t section) { return block + section + shard.token_begin; };
   const size_t cu_seqlens = input.cu_seqlens_offset() + static_cast<size_t>(shard.cu_seqlens_begin);
   const auto entries = static_cast<size_t>(shard.sequences + 1);
-  return {.ids = i32_view(tokens_at(input.ids_offset()), shard.tokens),
-          .positions = i32_view(tokens_at(input.positions_offset()), shard.tokens),
-          .type_ids = i32_view(tokens_at(input.type_ids_offset()), shard.tokens),
-          .skip = i32_view(block + input.skip_offset() + shard.sequence_begin, shard.sequences),
-          .cu_seqlens = i32_view(block + cu_seqlens, shard.sequences + 1),
-          .host_cu_seqlens = input.block.subspan(cu_seqlens, entries),
-          .max_seqlen = shard.max_seqlen,
-          .adapter = input.adapter};
+  layers::TokenBatch batch{
+      .ids = i32_view(tokens_at(input.ids_offset()), shard.tokens),
+      .positions = i32_view(tokens_at(input.positions_offset()), shard.tokens),
+      .type_ids = i32_view(tokens_at(input.type_ids_offset()), shard.tokens),
+      .skip = i32_view(block + input.skip_offset() + shard.sequence_begin, shard.sequences),
+      .cu_seqlens = i32_view(block + cu_seqlens, shard.sequences + 1),
+      .host_cu_seqlens = input.block.subspan(cu_seqlens, entries),
+      .max_seqlen = shard.max_seqlen,
+      .adapter = input.adapter};
+  if (!input.limits_keys) return batch;
+  const size_t keys = input.keys_offset() + static_cast<size_t>(shard.sequence_begin);
+  batch.key_counts = i32_view(block + keys, shard.sequences);
+  batch.host_key_counts = input.block.subspan(keys, static_cast<size_t>(shard.sequences));
+  return batch;
 }
 
 }  // namespace
@@ -45,8 +51,8 @@ size_t measure_workspace_bytes(const LoadedModel& model, const ops::OpTable& ops
   const std::unique_ptr<Stream> stream = device.create_stream();
   ThreadPool pool(threads);
   size_t high_water_bytes = 0;
-  for (const heads::Head* head : {model.embedding_head.get(), model.hidden_head.get()}) {
-    if (head == nullptr) continue;
+  // The heads of one task run one after the other, each in what the one before it has left.
+  for (const auto& head : model.heads) {
     Arena arena = Arena::measuring();
     ops::OpContext context{
         .stream = *stream, .ops = ops, .arena = arena, .pool = &pool, .measuring = true};
@@ -60,14 +66,16 @@ size_t measure_workspace_bytes(const LoadedModel& model, const ops::OpTable& ops
 
 int64_t max_output_floats(const LoadedModel& model, int64_t max_batch_tokens,
                           int64_t max_batch_requests) {
-  int64_t floats = 0;
-  for (const heads::Head* head : {model.embedding_head.get(), model.hidden_head.get()}) {
-    if (head == nullptr) continue;
-    const int64_t rows =
-        head->rows() == heads::Rows::kPerToken ? max_batch_tokens : max_batch_requests;
-    floats = std::max(floats, rows * head->columns());
+  int64_t largest = 0;
+  for (const TaskHeads& task : model.tasks) {
+    int64_t floats = 0;
+    for (const heads::Head* head : task.parts) {
+      const bool per_token = head->rows() == heads::Rows::kPerToken;
+      floats += (per_token ? max_batch_tokens : max_batch_requests) * head->columns();
+    }
+    largest = std::max(largest, floats);
   }
-  return floats;
+  return largest;
 }
 
 Runner::Runner(Options options)
@@ -90,20 +98,29 @@ Result<std::unique_ptr<Runner>> Runner::create(Options options) {
   return runner;
 }
 
-int64_t Runner::rows(const schema::ModelInput& input) const {
-  return options_.model->head(input.task).rows() == heads::Rows::kPerToken ? input.tokens
-                                                                           : input.sequences;
+std::vector<OutputPart> Runner::output_parts(const schema::ModelInput& input) const {
+  std::vector<OutputPart> parts;
+  int64_t begin = 0;
+  for (const heads::Head* head : options_.model->parts(input.task)) {
+    const bool per_token = head->rows() == heads::Rows::kPerToken;
+    parts.push_back({.begin = begin,
+                     .rows = per_token ? input.tokens : input.sequences,
+                     .columns = head->columns(),
+                     .per_token = per_token});
+    begin += parts.back().floats();
+  }
+  return parts;
 }
 
 void Runner::forward(Stream& compute, const schema::ModelInput& input, int32_t* device_block,
-                     float* device_output) {
+                     std::span<const OutputPart> parts, float* device_output) {
   if (input.shards.size() == 1) {
     ops::OpContext context{.stream = compute,
                            .ops = *options_.ops,
                            .arena = arenas_[0],
                            .pool = &pool_,
                            .profile = options_.profile.get()};
-    forward_shard(context, input, input.shards[0], device_block, device_output);
+    forward_shard(context, input, input.shards[0], device_block, parts, device_output);
     return;
   }
   // Each shard goes through all layers on one thread, so that its activations stay in that core's
@@ -113,23 +130,25 @@ void Runner::forward(Stream& compute, const schema::ModelInput& input, int32_t* 
                            .ops = *options_.ops,
                            .arena = arenas_[static_cast<size_t>(thread)],
                            .profile = options_.profile.get()};
-    forward_shard(context, input, input.shards[index], device_block, device_output);
+    forward_shard(context, input, input.shards[index], device_block, parts, device_output);
   });
 }
 
 void Runner::forward_shard(ops::OpContext& context, const schema::ModelInput& input,
                            const schema::Shard& shard, int32_t* device_block,
-                           float* device_output) const {
+                           std::span<const OutputPart> parts, float* device_output) const {
   const Arena::Mark mark(context.arena);
-  const heads::Head& head = options_.model->head(input.task);
-  const bool per_token = head.rows() == heads::Rows::kPerToken;
-  const int64_t first_row = per_token ? shard.token_begin : shard.sequence_begin;
-  const int64_t rows = per_token ? shard.tokens : shard.sequences;
   const layers::TokenBatch batch = token_batch(input, shard, device_block);
   const TensorView hidden = options_.model->model->forward(context, batch);
-  head.forward(context, hidden, batch,
-               TensorView::contiguous(device_output + first_row * head.columns(), DType::kF32,
-                                      {rows, head.columns()}));
+  const auto& heads = options_.model->parts(input.task);
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const OutputPart& part = parts[i];
+    const int64_t first_row = part.per_token ? shard.token_begin : shard.sequence_begin;
+    const int64_t rows = part.per_token ? shard.tokens : shard.sequences;
+    float* at = device_output + part.begin + first_row * part.columns;
+    heads[i]->forward(context, hidden, batch,
+                      TensorView::contiguous(at, DType::kF32, {rows, part.columns}));
+  }
 }
 
 }  // namespace wde::execution

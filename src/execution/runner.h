@@ -1,5 +1,5 @@
-// The forward pass of one batch: its shards through the model and the head of its task. Device
-// thread only; allocates nothing: every lane has an arena that was sized at load.
+// The forward pass of one batch: its shards through the model and the heads of its task. Device
+// thread only; allocates no device memory: every lane has an arena that was sized at load.
 #pragma once
 
 #include <memory>
@@ -29,6 +29,16 @@ size_t measure_workspace_bytes(const LoadedModel& model, const ops::OpTable& ops
 int64_t max_output_floats(const LoadedModel& model, int64_t max_batch_tokens,
                           int64_t max_batch_requests);
 
+// Where the rows of one head lie in a batch's output.
+struct OutputPart {
+  int64_t begin = 0;  // floats from the output's beginning
+  int64_t rows = 0;
+  int64_t columns = 0;
+  bool per_token = false;
+
+  int64_t floats() const { return rows * columns; }
+};
+
 class Runner {
  public:
   struct Options {
@@ -43,14 +53,14 @@ class Runner {
   // Allocates the arenas, one a lane. Errors: kResourceExhausted with the numbers.
   static Result<std::unique_ptr<Runner>> create(Options options);
 
-  // Enqueues on `compute` the pass over `input`, whose block lies at `device_block` on the device,
-  // into `device_output` (f32 rows in the batch's order).
-  void forward(Stream& compute, const schema::ModelInput& input, int32_t* device_block,
-               float* device_output);
+  // One part for each head of the input's task, one behind the other.
+  std::vector<OutputPart> output_parts(const schema::ModelInput& input) const;
 
-  // Columns of the answer's rows for a task, and how many rows the input gives.
-  int64_t columns(Task task) const { return options_.model->head(task).columns(); }
-  int64_t rows(const schema::ModelInput& input) const;
+  // Enqueues on `compute` the pass over `input`, whose block lies at `device_block` on the device,
+  // into `device_output`, which is laid out as `parts` say (f32 rows in the batch's order).
+  void forward(Stream& compute, const schema::ModelInput& input, int32_t* device_block,
+               std::span<const OutputPart> parts, float* device_output);
+
   // Floats of the largest answer to a batch within these budgets, whatever its task.
   int64_t max_output_floats(int64_t max_batch_tokens, int64_t max_batch_requests) const {
     return execution::max_output_floats(*options_.model, max_batch_tokens, max_batch_requests);
@@ -59,7 +69,8 @@ class Runner {
  private:
   explicit Runner(Options options);
   void forward_shard(ops::OpContext& context, const schema::ModelInput& input,
-                     const schema::Shard& shard, int32_t* device_block, float* device_output) const;
+                     const schema::Shard& shard, int32_t* device_block,
+                     std::span<const OutputPart> parts, float* device_output) const;
 
   Options options_;
   ThreadPool pool_;

@@ -12,10 +12,14 @@ std::span<int32_t> Slot::host_block() {
 }
 
 schema::RawOutput Slot::output() const {
-  const auto count = static_cast<size_t>(rows_ * columns_);
-  return {.values = {static_cast<const float*>(host_output_.data()), count},
-          .columns = columns_,
-          .status = scope_->status()};
+  schema::RawOutput output{.status = scope_->status()};
+  const auto* values = static_cast<const float*>(host_output_.data());
+  for (const OutputPart& part : parts_) {
+    output.parts.push_back({.values = {values + part.begin, static_cast<size_t>(part.floats())},
+                            .columns = part.columns,
+                            .per_token = part.per_token});
+  }
+  return output;
 }
 
 Worker::Worker(Options options, std::unique_ptr<Runner> runner)
@@ -105,8 +109,8 @@ void Worker::device_thread() {
 
 void Worker::enqueue(Slot* slot) {
   slot->scope_ = std::make_shared<ErrorScope>();
-  slot->columns_ = runner_->columns(slot->input.task);
-  slot->rows_ = runner_->rows(slot->input);
+  slot->parts_ = runner_->output_parts(slot->input);
+  const int64_t floats = slot->parts_.back().begin + slot->parts_.back().floats();
   slot->begin_ = Clock::now();
   for (Stream* stream : {copy_in_, compute_, copy_out_}) stream->set_error_scope(slot->scope_);
 
@@ -115,11 +119,11 @@ void Worker::enqueue(Slot* slot) {
   copy_in_->record(*slot->copied_in_);
   compute_->wait(*slot->copied_in_);
   runner_->forward(*compute_, slot->input, static_cast<int32_t*>(slot->device_block_.data()),
-                   static_cast<float*>(slot->device_output_.data()));
+                   slot->parts_, static_cast<float*>(slot->device_output_.data()));
   compute_->record(*slot->computed_);
   copy_out_->wait(*slot->computed_);
   copy_out_->copy_to_host(slot->host_output_.data(), slot->device_output_.data(),
-                          static_cast<size_t>(slot->rows_ * slot->columns_) * sizeof(float));
+                          static_cast<size_t>(floats) * sizeof(float));
   copy_out_->call_when_reached([this, slot] {
     const Clock::time_point end = Clock::now();
     for (auto& request : slot->batch.requests) {

@@ -35,7 +35,7 @@ class Slot {
   Storage host_block_, device_block_, host_output_, device_output_;
   std::unique_ptr<Event> copied_in_, computed_;
   std::shared_ptr<ErrorScope> scope_;
-  int64_t rows_ = 0, columns_ = 0;
+  std::vector<OutputPart> parts_;
   Clock::time_point begin_;
 };
 

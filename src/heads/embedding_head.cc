@@ -1,13 +1,11 @@
 #include "heads/embedding_head.h"
 
-#include <utility>
-
 #include "base/status.h"
+#include "heads/f32_linear.h"
 
 namespace wde::heads {
 namespace {
 
-// Dense layers are computed in f32 whatever the model's precision: they see one row a text.
 Result<layers::Linear> load_dense(layers::LoadContext& context, const DenseStep& step) {
   WDE_ASSIGN_OR_RETURN(
       const TensorView weight,
@@ -16,12 +14,7 @@ Result<layers::Linear> load_dense(layers::LoadContext& context, const DenseStep&
   if (step.bias) {
     WDE_ASSIGN_OR_RETURN(bias, step.weights->tensor("linear.bias", Shape{step.out_features}));
   }
-  const DType model_dtype = std::exchange(context.dtype, DType::kF32);
-  const auto model_weights = std::exchange(context.weights, ops::WeightFormat::kDType);
-  Result<layers::Linear> linear = layers::Linear::load(context, weight, bias, step.activation);
-  context.dtype = model_dtype;
-  context.weights = model_weights;
-  return linear;
+  return load_f32_linear(context, weight, bias, step.activation);
 }
 
 }  // namespace

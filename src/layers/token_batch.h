@@ -18,7 +18,9 @@ struct TokenBatch {
   TensorView cu_seqlens;                     // i32 [B + 1]
   std::span<const int32_t> host_cu_seqlens;  // the same numbers on the host
   int max_seqlen = 0;
-  int adapter = -1;  // which of the model's adapters; -1: none
+  int adapter = -1;       // which of the model's adapters; -1: none
+  TensorView key_counts;  // i32 [B]: leading tokens that attention sees; data null: all of them
+  std::span<const int32_t> host_key_counts;  // the same on the host; empty for none
 
   int64_t tokens() const { return ids.rows(); }
   int64_t sequences() const { return cu_seqlens.rows() - 1; }

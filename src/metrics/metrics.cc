@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <string>
 
 namespace wde::metrics {
 namespace {
@@ -34,25 +35,26 @@ Buckets powers_of_two(double last) {
   return buckets;
 }
 
-Counter& counter(Registry& registry, const char* name, const char* help) {
+Counter& counter(Registry& registry, const std::string& name, const char* help) {
   return prometheus::BuildCounter().Name(name).Help(help).Register(registry).Add({});
 }
 
-Gauge& gauge(Registry& registry, const char* name, const char* help) {
+Gauge& gauge(Registry& registry, const std::string& name, const char* help) {
   return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
 }
 
-Histogram& histogram(Registry& registry, const char* name, const char* help,
+Histogram& histogram(Registry& registry, const std::string& name, const char* help,
                      const Buckets& buckets) {
   return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add({}, buckets);
 }
 
-Histogram& duration(Registry& registry, const char* name, const char* help) {
+Histogram& duration(Registry& registry, const std::string& name, const char* help) {
   return histogram(registry, name, help, duration_buckets());
 }
 
 // A counter for each code, so that counting looks nothing up.
-std::array<Counter*, kStatusCodes> by_code(Registry& registry, const char* name, const char* help) {
+std::array<Counter*, kStatusCodes> by_code(Registry& registry, const std::string& name,
+                                           const char* help) {
   auto& family = prometheus::BuildCounter().Name(name).Help(help).Register(registry);
   std::array<Counter*, kStatusCodes> counters{};
   for (size_t code = 1; code < kStatusCodes; ++code) {
@@ -67,22 +69,42 @@ void observe_span(Histogram& histogram, Clock::time_point from, Clock::time_poin
   histogram.Observe(std::max(seconds, 0.0));  // a sum that shrinks would not be a counter
 }
 
+// What is counted of the inputs of a kind: "te_embed_count", …
+struct InputFamilies {
+  InputFamilies(Registry& registry, const std::string& prefix)
+      : count(counter(registry, prefix + "count", "Accepted inputs that were answered")),
+        success(counter(registry, prefix + "success", "Inputs answered with a result")),
+        failure(by_code(registry, prefix + "failure", "Inputs answered with an error")),
+        total(duration(registry, prefix + "duration",
+                       "Seconds from an input's arrival to its answer")),
+        tokenization(duration(registry, prefix + "tokenization_duration",
+                              "Seconds until an input was tokenized")),
+        queue(duration(registry, prefix + "queue_duration",
+                       "Seconds that a tokenized input waited for its batch")),
+        inference(duration(registry, prefix + "inference_duration",
+                           "Seconds from the batch's making to its answer")) {}
+
+  Counter& count;
+  Counter& success;
+  std::array<Counter*, kStatusCodes> failure;
+  Histogram& total;
+  Histogram& tokenization;
+  Histogram& queue;
+  Histogram& inference;
+};
+
+bool predicts(Task task) {
+  return task == Task::kRerank || task == Task::kClassify || task == Task::kClassifyTokens;
+}
+
 }  // namespace
 
 struct Metrics::Families {
+  InputFamilies& of(Task task) { return predicts(task) ? predict : embed; }
+
   Registry registry;
-  Counter& count = counter(registry, "te_embed_count", "Accepted inputs that were answered");
-  Counter& success = counter(registry, "te_embed_success", "Inputs answered with a result");
-  std::array<Counter*, kStatusCodes> failure =
-      by_code(registry, "te_embed_failure", "Inputs answered with an error");
-  Histogram& total =
-      duration(registry, "te_embed_duration", "Seconds from an input's arrival to its answer");
-  Histogram& tokenization =
-      duration(registry, "te_embed_tokenization_duration", "Seconds until an input was tokenized");
-  Histogram& queue = duration(registry, "te_embed_queue_duration",
-                              "Seconds that a tokenized input waited for its batch");
-  Histogram& inference = duration(registry, "te_embed_inference_duration",
-                                  "Seconds from the batch's making to its answer");
+  InputFamilies embed{registry, "te_embed_"};
+  InputFamilies predict{registry, "te_predict_"};
   Histogram& input_length =
       histogram(registry, "te_request_input_length", "Tokens of an input", powers_of_two(131072));
   Histogram& batch_size =
@@ -95,20 +117,21 @@ struct Metrics::Families {
 Metrics::Metrics() : families_(std::make_unique<Families>()) {}
 Metrics::~Metrics() = default;
 
-void Metrics::request_succeeded(const Timestamps& timestamps, int tokens) {
-  Families& to = *families_;
+void Metrics::request_succeeded(Task task, const Timestamps& timestamps, int tokens) {
+  families_->input_length.Observe(tokens);
+  InputFamilies& to = families_->of(task);
   to.count.Increment();
   to.success.Increment();
-  to.input_length.Observe(tokens);
   observe_span(to.total, timestamps.arrival, timestamps.end);
   observe_span(to.tokenization, timestamps.arrival, timestamps.tokenized);
   observe_span(to.queue, timestamps.tokenized, timestamps.scheduled);
   observe_span(to.inference, timestamps.scheduled, timestamps.end);
 }
 
-void Metrics::request_failed(StatusCode code) {
-  families_->count.Increment();
-  Counter* failure = families_->failure[static_cast<size_t>(code)];
+void Metrics::request_failed(Task task, StatusCode code) {
+  InputFamilies& to = families_->of(task);
+  to.count.Increment();
+  Counter* failure = to.failure[static_cast<size_t>(code)];
   if (failure != nullptr) failure->Increment();
 }
 

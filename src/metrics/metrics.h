@@ -23,11 +23,11 @@ class Metrics {
   // te_request_input_length; and in seconds te_embed_duration (arrival to end),
   // te_embed_tokenization_duration (arrival to tokenized), te_embed_queue_duration (tokenized to
   // scheduled) and te_embed_inference_duration (scheduled to end). `tokens` counts special tokens
-  // too.
-  void request_succeeded(const Timestamps& timestamps, int tokens);
+  // too. te_predict_* instead of te_embed_* where the task gives scores or spans.
+  void request_succeeded(Task task, const Timestamps& timestamps, int tokens);
   // An accepted input was answered with an error: te_embed_count and te_embed_failure{err=code},
-  // the code's name.
-  void request_failed(StatusCode code);
+  // the code's name; or te_predict_*.
+  void request_failed(Task task, StatusCode code);
 
   // A batch was put together: te_batch_next_size, te_batch_next_tokens.
   void observe_batch(size_t requests, size_t tokens);

@@ -12,8 +12,9 @@ class InputProcessor {
  public:
   InputProcessor(OutputPolicy output, PromptPolicy prompts, AdapterPolicy adapters = {});
 
-  // Errors: kUnsupported (task), kInvalidArgument (dimensions; a prompt name, of which the known
-  // ones are listed, or one beside token ids), kEmptyInput (an empty list of token ids).
+  // Errors: kUnsupported (task), kInvalidArgument (an input of a kind that the task does not take;
+  // a field that goes with other tasks; dimensions; a prompt name, of which the known ones are
+  // listed, or one beside token ids), kEmptyInput (an empty list of token ids).
   Status check(const Request& request) const;
   // Which adapter a checked request gets; -1: none.
   int adapter(const Request& request) const;
@@ -21,6 +22,10 @@ class InputProcessor {
   schema::OutputSpec output_spec(const Request& request) const;
 
  private:
+  Status check_task(Task task) const;
+  Status check_prompt(const Request& request) const;
+  Status check_dimensions(const Request& request) const;
+
   OutputPolicy output_;
   PromptPolicy prompts_;
   AdapterPolicy adapters_;

@@ -24,13 +24,20 @@ struct TextLimits {
 struct PromptPolicy {
   std::map<std::string, std::string> prompts;
   std::string default_prompt;  // the text itself; may be empty
+  std::string default_name;    // its name, where it has one
   bool pool_prompt = true;     // false: the prompt's tokens are left out of the pooling
 };
 
+// From logits to scores.
+enum class ScoreFunction { kIdentity, kSigmoid, kSoftmax };
+
 struct OutputPolicy {
-  std::vector<Task> tasks;  // that this workflow serves
-  int embedding_size = 0;   // columns of kEmbed
-  bool normalize = false;   // where a request does not say
+  std::vector<Task> tasks;          // that this workflow serves
+  int embedding_size = 0;           // columns of kEmbed
+  bool normalize = false;           // where a request does not say
+  std::vector<std::string> labels;  // in the order of the logits
+  ScoreFunction classify_scores = ScoreFunction::kSoftmax;
+  ScoreFunction rerank_scores = ScoreFunction::kSigmoid;
 };
 
 // The model's adapters by name, and which applies when a request names none.

@@ -73,6 +73,7 @@ schema::ModelInput ModelInputBuilder::build(schema::Batch* batch, std::span<int3
   int32_t* positions = block.data() + input.positions_offset();
   int32_t* type_ids = block.data() + input.type_ids_offset();
   int32_t* skip = block.data() + input.skip_offset();
+  int32_t* keys = block.data() + input.keys_offset();
   for (const auto& request : requests) {
     int32_t position = options_.position_offset;
     for (size_t i = 0; i < request.ids.size(); ++i) {
@@ -83,6 +84,8 @@ schema::ModelInput ModelInputBuilder::build(schema::Batch* batch, std::span<int3
       *type_ids++ = type < options_.type_vocab_size ? type : 0;
     }
     *skip++ = request.pooling_skip;
+    *keys++ = request.attended > 0 ? request.attended : request.tokens();
+    input.limits_keys = input.limits_keys || request.attended > 0;
   }
   for (const schema::Shard& shard : input.shards) {
     int32_t* cu_seqlens = block.data() + input.cu_seqlens_offset() + shard.cu_seqlens_begin;

@@ -1,16 +1,32 @@
 // The last station: rows from the device to the client's answer. Engine thread; immutable.
 #pragma once
 
+#include <memory>
+#include <vector>
+
+#include "pipeline/answer.h"
 #include "schema/schema.h"
 
 namespace wde::pipeline {
 
+// Who makes a task's answers.
+struct TaskAnswers {
+  Task task;
+  std::shared_ptr<const AnswerMaker> maker;
+};
+
 class OutputProcessor {
  public:
-  // Answers every request of the batch, in order, from the raw output (or with its error). kEmbed:
-  // cuts to the dimensions asked for, then L2-normalizes in f32 where asked for. kHidden: its
-  // tokens' rows.
+  // A maker for each task that the workflow serves.
+  explicit OutputProcessor(std::vector<TaskAnswers> makers) : makers_(std::move(makers)) {}
+
+  // Answers every request of the batch, in order, from the raw output (or with its error).
   void answer(schema::Batch* batch, const schema::RawOutput& output) const;
+
+ private:
+  const AnswerMaker& maker(Task task) const;
+
+  std::vector<TaskAnswers> makers_;
 };
 
 }  // namespace wde::pipeline

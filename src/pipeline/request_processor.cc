@@ -30,6 +30,10 @@ const std::string& RequestProcessor::prompt_of(const Request& request) const {
   return prompts_.prompts.at(*request.prompt_name);
 }
 
+std::string_view RequestProcessor::prompt_name_of(const Request& request) const {
+  return request.prompt_name ? std::string_view(*request.prompt_name) : prompts_.default_name;
+}
+
 // Tokens at the front of an encoded text that come from the prompt, as sentence-transformers counts
 // them: the prompt encoded alone, without the special token at its end.
 Result<int> RequestProcessor::prompt_tokens(const std::string& prompt) const {
@@ -71,12 +75,19 @@ Status RequestProcessor::check_tokens(const tokenizer::Encoding& encoding) const
   return {};
 }
 
+void RequestProcessor::prepare(const Request&, tokenizer::EncodeOptions*) const {}
+
+void RequestProcessor::finish(const Request&, tokenizer::Encoding*,
+                              schema::SchedulableRequest*) const {}
+
 Status RequestProcessor::process(const Request& request, schema::SchedulableRequest* out) const {
   tokenizer::EncodeOptions options;
   options.max_length = limits_.max_length;
   // A client's own ids are taken as they are, as /tokenize gave them: special ones included.
   options.add_special_tokens = !std::holds_alternative<std::vector<int32_t>>(request.input);
   options.truncation_side = to_side(request.truncation_side.value_or(limits_.truncation_side));
+  prepare(request, &options);
+  const int limit = options.max_length;
   const std::string& prompt = prompt_of(request);
   WDE_ASSIGN_OR_RETURN(tokenizer::Encoding encoding, encode(request.input, prompt, options));
   if (encoding.truncated && request.over_long.value_or(limits_.over_long) == OverLong::kError) {
@@ -84,8 +95,9 @@ Status RequestProcessor::process(const Request& request, schema::SchedulableRequ
     WDE_ASSIGN_OR_RETURN(encoding, encode(request.input, prompt, options));
     return invalid_argument_error(
         "the input has {} tokens, more than the limit of {}, and truncation is off",
-        encoding.ids.size(), limits_.max_length);
+        encoding.ids.size(), limit);
   }
+  finish(request, &encoding, out);
   WDE_RETURN_IF_ERROR(check_tokens(encoding));
   out->ids = std::move(encoding.ids);
   out->type_ids = std::move(encoding.type_ids);

@@ -10,18 +10,33 @@
 
 namespace wde::pipeline {
 
+// A family of models whose texts need more than this derives from it: prepare() and finish().
 class RequestProcessor {
  public:
   RequestProcessor(std::shared_ptr<const tokenizer::Tokenizer> tokenizer, TextLimits limits,
                    PromptPolicy prompts);
+  virtual ~RequestProcessor() = default;
 
   // Fills ids, type_ids, pooling_skip, characters and truncated of `*out` from the request. Errors:
   // kInvalidArgument (over-long where truncation is refused, with the numbers; a token id or
   // type that the model does not know; a limit with no room for the special tokens).
   Status process(const Request& request, schema::SchedulableRequest* out) const;
 
- private:
+ protected:
+  // What the family asks of the tokenizer, beside what every request does.
+  virtual void prepare(const Request& request, tokenizer::EncodeOptions* options) const;
+  // What the family takes from the encoding: called before its ids are checked and moved to *out.
+  virtual void finish(const Request& request, tokenizer::Encoding* encoding,
+                      schema::SchedulableRequest* out) const;
+
+  // The name of the request's prompt; empty where neither it nor the engine names one.
+  std::string_view prompt_name_of(const Request& request) const;
+  // The text that is put before the request's; may be empty.
   const std::string& prompt_of(const Request& request) const;
+  const tokenizer::Tokenizer& tokenizer() const { return *tokenizer_; }
+  const TextLimits& limits() const { return limits_; }
+
+ private:
   Result<int> prompt_tokens(const std::string& prompt) const;
   Result<tokenizer::Encoding> encode(const Input& input, const std::string& prompt,
                                      const tokenizer::EncodeOptions& options) const;

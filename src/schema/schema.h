@@ -34,10 +34,20 @@ class Ticket {
   std::atomic<bool> answered_{false};
 };
 
-// How a row becomes the client's answer; resolved from the request and the model's defaults.
+// How rows become the client's answer; resolved from the request and the model's defaults.
 struct OutputSpec {
   bool normalize = false;
   int dimensions = 0;  // 0: all
+  bool raw_scores = false;
+  Aggregation aggregation = Aggregation::kSimple;
+};
+
+// Where a token lies in the text, for answers that are spans of it.
+struct TextToken {
+  int begin = 0;  // code points
+  int end = 0;
+  bool special = false;         // no text stands behind it
+  bool continues_word = false;  // it goes on with the word of the token before it
 };
 
 // A request that is ready for a batch: tokenized, truncated, checked.
@@ -48,6 +58,10 @@ struct SchedulableRequest {
   std::vector<int32_t> type_ids;  // parallel to ids
   int adapter = -1;               // which of the model's; -1: none
   int pooling_skip = 0;           // leading tokens (a prompt's) that pooling leaves out
+  int attended = 0;               // leading tokens that all others see; 0: every one
+  std::vector<uint8_t> kept;      // multi-vectors: 1 for tokens that are answered; empty: all are
+  std::string text;               // kClassifyTokens: the input, well-formed UTF-8
+  std::vector<TextToken> text_tokens;  // kClassifyTokens: parallel to ids
   int characters = 0;
   bool truncated = false;
   OutputSpec output;
@@ -79,7 +93,7 @@ struct Shard {
 
 // A ragged batch as the device gets it: one block of i32, copied as a whole, in sections of these
 // sizes:
-//   ids [T] | positions [T] | type_ids [T] | skip [B] | cu_seqlens [B + number of shards]
+//   ids [T] | positions [T] | type_ids [T] | skip [B] | keys [B] | cu_seqlens [B + shards]
 // where each shard's cu_seqlens start again from 0.
 struct ModelInput {
   std::span<int32_t> block;  // host memory of the slot that the batch runs in; not owned
@@ -87,28 +101,36 @@ struct ModelInput {
   int64_t sequences = 0;     // B
   Task task = Task::kEmbed;
   int adapter = -1;
+  bool limits_keys = false;  // some sequence has tokens that others do not see: read `keys`
   std::vector<Shard> shards;
 
   size_t ids_offset() const { return 0; }
   size_t positions_offset() const { return static_cast<size_t>(tokens); }
   size_t type_ids_offset() const { return static_cast<size_t>(2 * tokens); }
   size_t skip_offset() const { return static_cast<size_t>(3 * tokens); }
-  size_t cu_seqlens_offset() const { return static_cast<size_t>(3 * tokens + sequences); }
+  size_t keys_offset() const { return static_cast<size_t>(3 * tokens + sequences); }
+  size_t cu_seqlens_offset() const { return static_cast<size_t>(3 * tokens + 2 * sequences); }
   size_t used() const {
     return cu_seqlens_offset() + static_cast<size_t>(sequences) + shards.size();
   }
 
   // Elements of a block that holds any batch within the budgets, however it is sharded.
   static size_t capacity(int64_t max_tokens, int64_t max_sequences) {
-    return static_cast<size_t>(3 * max_tokens + 3 * max_sequences + 1);
+    return static_cast<size_t>(3 * max_tokens + 4 * max_sequences + 1);
   }
 };
 
-// What came back from the device: a row per sequence (kEmbed) or per token (kHidden), in the
-// batch's order. `rows` points into the slot's host memory and is valid until the slot is reused.
-struct RawOutput {
+// The rows of one head, in the batch's order: one per sequence, or one per token.
+struct RawPart {
   std::span<const float> values;
   int64_t columns = 0;
+  bool per_token = false;
+};
+
+// What came back from the device: a part for each head of the batch's task. The values lie in the
+// slot's host memory and are valid until the slot is reused.
+struct RawOutput {
+  std::vector<RawPart> parts;
   Status status;  // an error fails every request of the batch
 };
 

@@ -99,6 +99,8 @@ class Model {
   virtual std::string_view id_to_token(int32_t id) const = 0;
   virtual int vocab_size() const = 0;
   virtual int32_t largest_id() const = 0;  // -1 for an empty vocabulary
+  // What stands before tokens that go on with a word ("##"); empty where there is no such mark.
+  virtual std::string_view continuing_subword_prefix() const { return {}; }
 };
 
 // Where the sequences and the special tokens stand in the result.

@@ -33,6 +33,9 @@ class Pipeline final : public Tokenizer {
   int vocab_size() const override;
   std::optional<int32_t> token_to_id(std::string_view token) const override;
   std::string_view id_to_token(int32_t id) const override;
+  std::string_view continuing_subword_prefix() const override {
+    return parts_.model->continuing_subword_prefix();
+  }
   int special_tokens_added(bool pair) const override;
 
  private:

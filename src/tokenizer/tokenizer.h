@@ -66,6 +66,9 @@ class Tokenizer {
   virtual std::optional<int32_t> token_to_id(std::string_view token) const = 0;
   // Empty for an id that no token has. Points into the tokenizer.
   virtual std::string_view id_to_token(int32_t id) const = 0;
+  // What stands before tokens that go on with a word ("##"); empty where the model has no such
+  // mark.
+  virtual std::string_view continuing_subword_prefix() const { return {}; }
   // Special tokens that encode() adds around one text / a pair.
   virtual int special_tokens_added(bool pair) const = 0;
 };

@@ -16,6 +16,7 @@ class WordPiece final : public Model {
             size_t max_chars_per_word)
       : vocabulary_(std::move(vocabulary)),
         unknown_id_(unknown_id),
+        prefix_(prefix),
         inside_(vocabulary_.trie().walk(ByteTrie::kRoot, prefix)),
         max_chars_per_word_(max_chars_per_word) {}
 
@@ -43,6 +44,7 @@ class WordPiece final : public Model {
   std::string_view id_to_token(int32_t id) const override { return vocabulary_.token(id); }
   int vocab_size() const override { return vocabulary_.size(); }
   int32_t largest_id() const override { return vocabulary_.largest_id(); }
+  std::string_view continuing_subword_prefix() const override { return prefix_; }
 
  private:
   struct Piece {
@@ -82,6 +84,7 @@ class WordPiece final : public Model {
 
   Vocabulary vocabulary_;
   int32_t unknown_id_;
+  std::string prefix_;
   uint32_t inside_;  // kNowhere when no token continues a word
   size_t max_chars_per_word_;
 };

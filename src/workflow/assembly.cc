@@ -4,6 +4,7 @@
 #include "ops/profile.h"
 #include "tensor/device_registry.h"
 #include "workflow/model_files.h"
+#include "workflow/settle.h"
 #include "workflow/text_tokenizer.h"
 
 namespace wde::workflow {
@@ -24,12 +25,13 @@ ModelInfo describe(const Assembly& assembly) {
   info.model = settings.options.model;
   info.path = settings.folder.path;
   info.revision = settings.folder.revision;
-  info.architecture = settings.architecture->architecture;
+  info.architecture = settings.recipe != nullptr ? settings.recipe->architecture
+                                                 : settings.architecture->architecture;
   info.dtype = settings.precision.name;
   info.device = settings.device->name();
   info.tasks = settings.output.tasks;
   info.modules = {{"workflow", std::string(assembly.manifest->name)},
-                  {"model", info.architecture},
+                  {"model", std::string(settings.architecture->architecture)},
                   {"ops", std::string(settings.ops->name)},
                   {"executor", std::string(settings.executor->name)}};
   for (const models::ModuleChoice& choice : assembly.model->model->choices()) {
@@ -38,6 +40,7 @@ ModelInfo describe(const Assembly& assembly) {
   info.pooling = pooling_description(settings.embedding_head);
   info.normalize = settings.output.normalize;
   info.similarity = settings.folder.similarity;
+  info.labels = settings.output.labels;
   info.hidden_size = settings.traits.hidden_size;
   info.embedding_size = settings.output.embedding_size;
   info.max_length = settings.limits.max_length;
@@ -60,16 +63,22 @@ Result<Assembly> assemble(const EngineOptions& options, std::shared_ptr<Device> 
                           AssembleUntil until, Signal* signal) {
   WDE_ASSIGN_OR_RETURN(const std::string path, resolve_model_folder(options));
   WDE_ASSIGN_OR_RETURN(checkpoint::ModelFolder folder, checkpoint::read_model_folder(path));
+  WDE_ASSIGN_OR_RETURN(const Manifest* manifest, choose_manifest(folder, options));
+  return assemble(*manifest, std::move(folder), options, std::move(device), until, signal);
+}
+
+Result<Assembly> assemble(const Manifest& manifest, checkpoint::ModelFolder folder,
+                          const EngineOptions& options, std::shared_ptr<Device> device,
+                          AssembleUntil until, Signal* signal) {
   Assembly parts;
-  WDE_ASSIGN_OR_RETURN(parts.manifest, choose_manifest(folder, options.workflow));
-  const Manifest& manifest = *parts.manifest;
+  parts.manifest = &manifest;
   if (device == nullptr) {
     WDE_ASSIGN_OR_RETURN(device, create_device(options.device.empty() ? "auto" : options.device));
   }
-  WDE_ASSIGN_OR_RETURN(parts.settings,
-                       manifest.settle(std::move(folder), options, std::move(device)));
+  WDE_ASSIGN_OR_RETURN(parts.settings, settle(std::move(folder), options, std::move(device)));
+  WDE_RETURN_IF_ERROR(manifest.settle(options, &parts.settings));
   WDE_ASSIGN_OR_RETURN(parts.tokenizer, manifest.tokenizer(parts.settings));
-  WDE_ASSIGN_OR_RETURN(parts.model, manifest.model(parts.settings));
+  WDE_ASSIGN_OR_RETURN(parts.model, manifest.model(parts.settings, manifest.heads));
   WDE_ASSIGN_OR_RETURN(parts.memory_plan, manifest.memory_plan(parts.settings, *parts.model));
   parts.text_tokenizer = make_text_tokenizer(parts.tokenizer);
   parts.info = describe(parts);
@@ -78,7 +87,7 @@ Result<Assembly> assemble(const EngineOptions& options, std::shared_ptr<Device> 
   parts.request_processor = manifest.request_processor(parts.settings, parts.tokenizer);
   parts.scheduler = manifest.scheduler(parts.settings, parts.memory_plan);
   parts.model_input_builder = manifest.model_input_builder(parts.settings);
-  parts.output_processor = manifest.output_processor(parts.settings);
+  parts.output_processor = manifest.output_processor(parts.settings, *parts.tokenizer);
   WDE_ASSIGN_OR_RETURN(parts.executor,
                        manifest.executor(parts.settings, parts.memory_plan, parts.model, signal));
   return parts;

@@ -33,6 +33,11 @@ enum class AssembleUntil { kMemoryPlan, kExecutor };
 Result<Assembly> assemble(const EngineOptions& options, std::shared_ptr<Device> device,
                           AssembleUntil until, Signal* signal);
 
+// The same with a manifest that need not be in the registry; it must outlive the assembly.
+Result<Assembly> assemble(const Manifest& manifest, checkpoint::ModelFolder folder,
+                          const EngineOptions& options, std::shared_ptr<Device> device,
+                          AssembleUntil until, Signal* signal);
+
 // What each op took since the last call; empty without EngineOptions.profile. Thread-safe.
 std::vector<OpProfile> take_profile(const Assembly& assembly);
 

@@ -5,6 +5,7 @@
 #include "attention/attention.h"
 #include "base/dtype.h"
 #include "execution/executor.h"
+#include "heads/recipe.h"
 #include "models/registry.h"
 #include "ops/registry.h"
 #include "tensor/device_registry.h"
@@ -45,20 +46,49 @@ CatalogEntry probed(std::string_view name, const std::vector<Probe>& probes) {
   return entry;
 }
 
+std::string task_list(std::span<const Task> tasks) {
+  std::vector<std::string_view> names;
+  for (const Task task : tasks) names.push_back(task_name(task));
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
 CatalogSection workflows() {
   CatalogSection section{.title = "workflows"};
   for (const workflow::Manifest& manifest : workflow::manifests()) {
     section.entries.push_back(
-        {.name = std::string(manifest.name), .description = std::string(manifest.description)});
+        {.name = std::string(manifest.name),
+         .description = fmt::format("{} ({})", manifest.description, task_list(manifest.tasks))});
   }
   return section;
+}
+
+// What a checkpoint of an architecture is asked for: an encoder's heads lie in files beside it.
+std::vector<Task> tasks_of(heads::HeadKind kind) {
+  switch (kind) {
+    case heads::HeadKind::kSequenceClassification:
+      return {Task::kRerank, Task::kClassify};
+    case heads::HeadKind::kTokenClassification:
+      return {Task::kClassifyTokens};
+    case heads::HeadKind::kMaskedLm:
+      return {Task::kSparse};
+  }
+  return {};
 }
 
 CatalogSection architectures() {
   CatalogSection section{.title = "architectures"};
   for (const models::ModelEntry& entry : models::model_entries()) {
     section.entries.push_back(
-        {.name = std::string(entry.architecture), .description = std::string(entry.description)});
+        {.name = std::string(entry.architecture),
+         .description = fmt::format("{} (embed, hidden, multivector, hybrid)", entry.description)});
+    for (const heads::Recipe& recipe : heads::recipes()) {
+      if (recipe.backbone != entry.architecture) continue;
+      std::vector<Task> tasks = tasks_of(recipe.kind);
+      tasks.insert(tasks.end(), {Task::kEmbed, Task::kHidden});
+      section.entries.push_back(
+          {.name = std::string(recipe.architecture),
+           .description = fmt::format("{} with a head ({})", recipe.backbone, task_list(tasks))});
+    }
   }
   return section;
 }

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/status.h"
+#include "heads/hidden_head.h"
 
 namespace wde::workflow {
 namespace {
@@ -31,16 +32,17 @@ layers::LoadContext load_context(const Settings& settings, layers::ParameterStor
           .store = store};
 }
 
-Status load_parts(const Settings& settings, layers::LoadContext& context,
+Status load_parts(const Settings& settings, LoadHeads heads, layers::LoadContext& context,
                   execution::LoadedModel* loaded) {
   auto model =
       settings.architecture->load(settings.folder.config, *settings.folder.weights, context);
   if (!model.ok()) return model.status().with_context(settings.folder.transformer_path);
   loaded->model = std::move(model).value();
-  WDE_ASSIGN_OR_RETURN(
-      loaded->embedding_head,
-      heads::EmbeddingHead::load(context, settings.embedding_head, settings.traits.hidden_size));
-  loaded->hidden_head = std::make_unique<heads::HiddenHead>(settings.traits.hidden_size);
+  // Every workflow serves the last hidden states.
+  loaded->tasks = {
+      {.task = Task::kHidden,
+       .parts = {loaded->add(std::make_unique<heads::HiddenHead>(settings.traits.hidden_size))}}};
+  WDE_RETURN_IF_ERROR(heads(settings, context, loaded).with_context(settings.folder.path));
   loaded->weight_bytes = context.weight_bytes;
   return {};
 }
@@ -92,12 +94,13 @@ Result<std::shared_ptr<const tokenizer::Tokenizer>> make_tokenizer(const Setting
   return tokenizer;
 }
 
-Result<std::shared_ptr<const execution::LoadedModel>> make_model(const Settings& settings) {
+Result<std::shared_ptr<const execution::LoadedModel>> make_model(const Settings& settings,
+                                                                 LoadHeads heads) {
   {
     execution::LoadedModel counted;
     layers::LoadContext context = load_context(settings, &counted.store);
     context.planning = true;
-    WDE_RETURN_IF_ERROR(load_parts(settings, context, &counted));
+    WDE_RETURN_IF_ERROR(load_parts(settings, heads, context, &counted));
     const size_t limit_bytes = memory_limit_bytes(settings);
     if (context.weight_bytes > limit_bytes) {
       return resource_exhausted_error(
@@ -109,7 +112,7 @@ Result<std::shared_ptr<const execution::LoadedModel>> make_model(const Settings&
   auto loaded = std::make_shared<execution::LoadedModel>();
   loaded->mapped_weights = settings.folder.weights;
   layers::LoadContext context = load_context(settings, &loaded->store);
-  WDE_RETURN_IF_ERROR(load_parts(settings, context, loaded.get()));
+  WDE_RETURN_IF_ERROR(load_parts(settings, heads, context, loaded.get()));
   return std::shared_ptr<const execution::LoadedModel>(std::move(loaded));
 }
 
@@ -194,9 +197,22 @@ Result<std::unique_ptr<execution::Executor>> make_executor(
   return execution::Executor::create(*settings.executor, settings.workers, signal, make_worker);
 }
 
-std::unique_ptr<pipeline::OutputProcessor> make_output_processor(const Settings& settings) {
-  (void)settings;
-  return std::make_unique<pipeline::OutputProcessor>();
+Manifest common_slots() {
+  return {.name = {},
+          .description = {},
+          .tasks = {},
+          .refusal = nullptr,
+          .settle = nullptr,
+          .tokenizer = &make_tokenizer,
+          .heads = nullptr,
+          .model = &make_model,
+          .memory_plan = &plan_memory,
+          .input_processor = &make_input_processor,
+          .request_processor = &make_request_processor,
+          .scheduler = &make_scheduler,
+          .model_input_builder = &make_model_input_builder,
+          .executor = &make_executor,
+          .output_processor = nullptr};
 }
 
 }  // namespace wde::workflow

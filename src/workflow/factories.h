@@ -10,8 +10,10 @@ namespace wde::workflow {
 Result<std::shared_ptr<const tokenizer::Tokenizer>> make_tokenizer(const Settings& settings);
 
 // Checks and counts first, and refuses with the numbers what the memory limit can't hold; then
-// packs. Errors: those of the architecture's loader and of the head, kResourceExhausted.
-Result<std::shared_ptr<const execution::LoadedModel>> make_model(const Settings& settings);
+// packs. The last hidden states' head is there for every family; `heads` adds its own. Errors:
+// those of the architecture's loader and of the heads, kResourceExhausted.
+Result<std::shared_ptr<const execution::LoadedModel>> make_model(const Settings& settings,
+                                                                 LoadHeads heads);
 
 // Shrinks the token budget (not below the longest text) until the workspace fits beside the
 // weights, and says so in the log. Errors: kResourceExhausted with the numbers.
@@ -26,6 +28,9 @@ std::unique_ptr<pipeline::ModelInputBuilder> make_model_input_builder(const Sett
 Result<std::unique_ptr<execution::Executor>> make_executor(
     const Settings& settings, const MemoryPlan& plan,
     std::shared_ptr<const execution::LoadedModel> model, Signal* signal);
-std::unique_ptr<pipeline::OutputProcessor> make_output_processor(const Settings& settings);
+
+// A manifest with the slots that families share; a family fills in the others (name, description,
+// tasks, refusal, settle, heads, output_processor) and replaces those in which it differs.
+Manifest common_slots();
 
 }  // namespace wde::workflow

@@ -1,31 +1,58 @@
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <set>
+
 #include "base/status.h"
-#include "workflow/encode_only.h"
+#include "workflow/classification.h"
+#include "workflow/embedding.h"
+#include "workflow/hybrid.h"
+#include "workflow/multi_vector.h"
+#include "workflow/sparse_embedding.h"
 #include "workflow/workflow.h"
 
 namespace wde::workflow {
 
 std::span<const Manifest> manifests() {
   static const Manifest kManifests[] = {
-      encode_only(),
+      hybrid(),
+      multi_vector(),
+      cross_encoder(),
+      sequence_classification(),
+      token_classification(),
+      embedding(),
+      sparse_embedding(),
   };
   return kManifests;
 }
 
 Result<const Manifest*> choose_manifest(const checkpoint::ModelFolder& folder,
-                                        std::string_view name) {
+                                        const EngineOptions& options) {
   std::vector<std::string> reasons;
   std::vector<std::string_view> known;
+  std::set<Task> served;  // by the workflows that do not refuse the folder
   for (const Manifest& manifest : manifests()) {
     known.push_back(manifest.name);
-    if (!name.empty() && manifest.name != name) continue;
+    if (!options.workflow.empty() && manifest.name != options.workflow) continue;
     const std::string refusal = manifest.refusal(folder);
-    if (refusal.empty()) return &manifest;
-    reasons.push_back(fmt::format("{}: {}", manifest.name, refusal));
+    if (!refusal.empty()) {
+      reasons.push_back(fmt::format("{}: {}", manifest.name, refusal));
+      continue;
+    }
+    const auto& tasks = manifest.tasks;
+    if (!options.task || std::find(tasks.begin(), tasks.end(), *options.task) != tasks.end()) {
+      return &manifest;
+    }
+    served.insert(tasks.begin(), tasks.end());
+  }
+  if (!served.empty()) {
+    std::vector<std::string_view> names;
+    for (const Task task : served) names.push_back(task_name(task));
+    return invalid_argument_error("{} does not serve the task \"{}\"; it serves: {}", folder.path,
+                                  task_name(*options.task), fmt::join(names, ", "));
   }
   if (reasons.empty()) {
-    return invalid_argument_error("unknown workflow \"{}\"; there are: {}", name,
+    return invalid_argument_error("unknown workflow \"{}\"; there are: {}", options.workflow,
                                   fmt::join(known, ", "));
   }
   return unsupported_error("{}: no workflow serves this model ({})", folder.path,

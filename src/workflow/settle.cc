@@ -10,6 +10,7 @@
 #include "base/thread_pool.h"
 #include "ops/profile.h"
 #include "ops/registry.h"
+#include "workflow/architecture.h"
 
 namespace wde::workflow {
 namespace {
@@ -139,6 +140,7 @@ Status settle_prompts(const EngineOptions& options, Settings* settings) {
                                   *name, fmt::join(known, ", "));
   }
   settings->prompts.default_prompt = found->second;
+  settings->prompts.default_name = *name;
   return {};
 }
 
@@ -151,77 +153,18 @@ Status settle_adapters(const EngineOptions& options, Settings* settings) {
   return {};
 }
 
-Status set_pooling(const checkpoint::PoolingModule& pooling, Settings* settings) {
-  const int64_t columns = pooling.embedding_dimension;
-  if (columns > 0 && columns != settings->traits.hidden_size) {
-    return data_loss_error("its Pooling takes vectors of {}, but the model's have {}", columns,
-                           settings->traits.hidden_size);
-  }
-  settings->prompts.pool_prompt = pooling.include_prompt;
-  for (const std::string& mode : pooling.modes) {
-    WDE_ASSIGN_OR_RETURN(const ops::Pooling parsed, ops::parse_pooling(mode));
-    settings->embedding_head.poolings.push_back(parsed);
-  }
-  return {};
-}
-
-// One module after the Pooling, into the head's spec.
-Status add_module(const checkpoint::Module& module, Settings* settings) {
-  heads::EmbeddingHeadSpec& spec = settings->embedding_head;
-  if (std::holds_alternative<checkpoint::PoolingModule>(module))
-    return unsupported_error("modules.json: more than one Pooling module");
-  if (const auto* dense = std::get_if<checkpoint::DenseModule>(&module)) {
-    WDE_ASSIGN_OR_RETURN(const ops::Activation activation,
-                         ops::parse_activation(dense->activation));
-    spec.steps.emplace_back(heads::DenseStep{.in_features = dense->in_features,
-                                             .out_features = dense->out_features,
-                                             .bias = dense->bias,
-                                             .activation = activation,
-                                             .weights = dense->weights.get()});
-    return {};
-  }
-  spec.steps.emplace_back(heads::NormalizeStep{});
-  return {};
-}
-
-// modules.json: a Pooling, then any of Dense and Normalize.
-Status read_modules(Settings* settings) {
-  heads::EmbeddingHeadSpec& spec = settings->embedding_head;
-  const std::vector<checkpoint::Module>& modules = settings->folder.modules;
-  if (modules.empty()) {  // sentence-transformers' default for a bare transformer
-    spec.poolings = {ops::Pooling::kMean};
-    return {};
-  }
-  const auto* pooling = std::get_if<checkpoint::PoolingModule>(&modules.front());
-  if (pooling == nullptr)
-    return unsupported_error("modules.json: a Pooling module must follow the Transformer");
-  WDE_RETURN_IF_ERROR(set_pooling(*pooling, settings));
-  for (size_t i = 1; i < modules.size(); ++i) WDE_RETURN_IF_ERROR(add_module(modules[i], settings));
-  return {};
-}
-
-Status settle_head(const EngineOptions& options, Settings* settings) {
-  heads::EmbeddingHeadSpec& spec = settings->embedding_head;
-  WDE_RETURN_IF_ERROR(read_modules(settings).with_context(settings->folder.path));
-  if (!options.pooling.empty()) {
-    Result<ops::Pooling> pooling = ops::parse_pooling(options.pooling);
-    if (!pooling.ok()) return pooling.status().with_context("--pooling");
-    spec.poolings = {*pooling};
-  }
-  // The last Normalize is the output processor's, so that a request can say otherwise.
-  bool normalize = false;
-  while (!spec.steps.empty() && std::holds_alternative<heads::NormalizeStep>(spec.steps.back())) {
-    normalize = true;
-    spec.steps.pop_back();
-  }
-  settings->output = {
-      .tasks = {Task::kEmbed, Task::kHidden},
-      .embedding_size = static_cast<int>(spec.columns(settings->traits.hidden_size)),
-      .normalize = options.normalize.value_or(normalize)};
-  return {};
-}
-
 }  // namespace
+
+Status refuse_vector_options(const EngineOptions& options, std::string_view workflow) {
+  if (!options.pooling.empty()) {
+    return invalid_argument_error("--pooling: the workflow {} pools as the model says", workflow);
+  }
+  if (options.normalize) {
+    return invalid_argument_error("--normalize: the workflow {} gives no vectors of its kind",
+                                  workflow);
+  }
+  return {};
+}
 
 Result<Settings> settle(checkpoint::ModelFolder folder, const EngineOptions& options,
                         std::shared_ptr<Device> device) {
@@ -229,11 +172,9 @@ Result<Settings> settle(checkpoint::ModelFolder folder, const EngineOptions& opt
   settings.options = options;
   settings.device = std::move(device);
   settings.folder = std::move(folder);
-  for (const std::string& architecture : settings.folder.architectures) {
-    settings.architecture = models::find_model(architecture);
-    if (settings.architecture != nullptr) break;
-  }
-  WDE_CHECK(settings.architecture != nullptr);  // the manifest's refusal saw to it
+  WDE_ASSIGN_OR_RETURN(const Architecture architecture, find_architecture(settings.folder));
+  settings.architecture = architecture.backbone;
+  settings.recipe = architecture.recipe;
   Result<models::ModelTraits> traits = settings.architecture->traits(settings.folder.config);
   if (!traits.ok())
     return traits.status().with_context(settings.folder.transformer_path + "/config.json");
@@ -247,7 +188,6 @@ Result<Settings> settle(checkpoint::ModelFolder folder, const EngineOptions& opt
   WDE_RETURN_IF_ERROR(settle_limits(options, &settings));
   WDE_RETURN_IF_ERROR(settle_prompts(options, &settings));
   WDE_RETURN_IF_ERROR(settle_adapters(options, &settings));
-  WDE_RETURN_IF_ERROR(settle_head(options, &settings));
   return settings;
 }
 

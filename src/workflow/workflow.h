@@ -14,7 +14,8 @@
 #include "execution/executor.h"
 #include "execution/loaded_model.h"
 #include "heads/embedding_head.h"
-#include "heads/hidden_head.h"
+#include "heads/recipe.h"
+#include "heads/token_vector_head.h"
 #include "models/registry.h"
 #include "ops/gemm.h"
 #include "ops/ops.h"
@@ -43,6 +44,7 @@ struct Settings {
   EngineOptions options;
   checkpoint::ModelFolder folder;
   const models::ModelEntry* architecture = nullptr;
+  const heads::Recipe* recipe = nullptr;  // of the checkpoint's head; null: it is an encoder alone
   models::ModelTraits traits;
   std::shared_ptr<Device> device;
   const ops::OpTable* ops = nullptr;
@@ -70,17 +72,27 @@ struct MemoryPlan {
   execution::ShardLimits shard_limits;
 };
 
-// The slots. Every factory is called once an engine, in this order.
+// Adds a family's heads to *loaded and says which of them make each task's answer. Called twice:
+// the first time only to count bytes (LoadContext::planning).
+using LoadHeads = Status (*)(const Settings& settings, layers::LoadContext& context,
+                             execution::LoadedModel* loaded);
+
+// The slots. Every factory is called once an engine, in this order. common_slots()
+// (workflow/factories.h) fills those that families share.
 struct Manifest {
   std::string_view name;
   std::string_view description;
+  std::vector<Task> tasks;  // that it serves; `settle` may leave some out for a model
   // Empty when this workflow serves the model, else the reason why not (config fields, never
   // names).
   std::string (*refusal)(const checkpoint::ModelFolder& folder);
-  Result<Settings> (*settle)(checkpoint::ModelFolder folder, const EngineOptions& options,
-                             std::shared_ptr<Device> device);
+  // What the family adds to the settings that settle() (workflow/settle.h) made: its heads, its
+  // tasks, its prompts.
+  Status (*settle)(const EngineOptions& options, Settings* settings);
   Result<std::shared_ptr<const tokenizer::Tokenizer>> (*tokenizer)(const Settings& settings);
-  Result<std::shared_ptr<const execution::LoadedModel>> (*model)(const Settings& settings);
+  LoadHeads heads;
+  Result<std::shared_ptr<const execution::LoadedModel>> (*model)(const Settings& settings,
+                                                                 LoadHeads heads);
   Result<MemoryPlan> (*memory_plan)(const Settings& settings, const execution::LoadedModel& model);
   std::unique_ptr<pipeline::InputProcessor> (*input_processor)(const Settings& settings);
   std::unique_ptr<pipeline::RequestProcessor> (*request_processor)(
@@ -91,15 +103,17 @@ struct Manifest {
   Result<std::unique_ptr<execution::Executor>> (*executor)(
       const Settings& settings, const MemoryPlan& plan,
       std::shared_ptr<const execution::LoadedModel> model, Signal* signal);
-  std::unique_ptr<pipeline::OutputProcessor> (*output_processor)(const Settings& settings);
+  std::unique_ptr<pipeline::OutputProcessor> (*output_processor)(
+      const Settings& settings, const tokenizer::Tokenizer& tokenizer);
 };
 
 // Every workflow, in the order in which they are asked.
 std::span<const Manifest> manifests();
 
-// The first that serves the folder, or the one named (which must serve it). Errors:
-// kInvalidArgument for an unknown name, kUnsupported with every refusal's reason.
+// The first that serves the folder and the task (where one is given), or the one named (which must
+// serve them). Errors: kInvalidArgument for an unknown name and for a task that no workflow serves
+// with this model, kUnsupported with every refusal's reason.
 Result<const Manifest*> choose_manifest(const checkpoint::ModelFolder& folder,
-                                        std::string_view name);
+                                        const EngineOptions& options);
 
 }  // namespace wde::workflow

@@ -122,6 +122,12 @@ TEST_P(Parity, AlignedAndContiguous) {
   expect_parity(RaggedCase(problem(2, 2), {20, 70}, 5, 1.0f, {.offset = 0, .gap = 0}));
 }
 
+TEST_P(Parity, OnlyALeadingPartAreKeys) {
+  RaggedCase c(problem(2, 1), {1, 2, 0, 7, 33, 32, 64, 130, 257});
+  c.limit_keys({1, 1, 0, 3, 20, 32, 1, 129, 100});
+  expect_parity(c);
+}
+
 TEST_P(Parity, EmptyBatch) {
   expect_parity(RaggedCase(problem(2, 1), {}));
   expect_parity(RaggedCase(problem(2, 1), {0}));

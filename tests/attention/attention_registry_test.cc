@@ -128,7 +128,7 @@ TEST(AttentionRegistry, VisibleKeysAreThoseOfTheContract) {
         for (int64_t i = 0; i < 9; ++i) {
           const TokenRange range = visible_keys(problem, i, 9);
           for (int64_t j = 0; j < 9; ++j) {
-            EXPECT_EQ(j >= range.begin && j < range.end, c.sees(i, j)) << i << " " << j;
+            EXPECT_EQ(j >= range.begin && j < range.end, c.sees(0, i, j)) << i << " " << j;
           }
         }
       }
@@ -148,7 +148,8 @@ TEST(AttentionRegistry, TheProfileCountsVisiblePairs) {
     double pairs = 0;
     for (size_t b = 0; b + 1 < c.cu_seqlens().size(); ++b) {
       for (int64_t i = c.cu_seqlens()[b]; i < c.cu_seqlens()[b + 1]; ++i) {
-        for (int64_t j = c.cu_seqlens()[b]; j < c.cu_seqlens()[b + 1]; ++j) pairs += c.sees(i, j);
+        for (int64_t j = c.cu_seqlens()[b]; j < c.cu_seqlens()[b + 1]; ++j)
+          pairs += c.sees(b, i, j);
       }
     }
     ops::Profile profile;

@@ -33,9 +33,7 @@ class OnePassAttention final : public Attention {
     const auto work = [&](size_t item, int thread) {
       auto* bytes = static_cast<std::byte*>(workspace) + row_bytes() * static_cast<size_t>(thread);
       const size_t b = item / heads;
-      const TokenRange sequence = {args.host_cu_seqlens[b], args.host_cu_seqlens[b + 1]};
-      attend_sequence(args, sequence, static_cast<int>(item % heads),
-                      reinterpret_cast<float*>(bytes));
+      attend_sequence(args, b, static_cast<int>(item % heads), reinterpret_cast<float*>(bytes));
     };
     if (context.pool != nullptr) return context.pool->parallel_for(items, work);
     for (size_t item = 0; item < items; ++item) work(item, 0);
@@ -48,12 +46,13 @@ class OnePassAttention final : public Attention {
     return view.as<float>() + token * view.row_stride + int64_t{head} * problem_.head_size;
   }
 
-  void attend_sequence(const AttentionArgs& args, TokenRange sequence, int head, float* sum) const {
-    const int64_t tokens = sequence.end - sequence.begin;
+  void attend_sequence(const AttentionArgs& args, size_t b, int head, float* sum) const {
+    const int64_t first = args.host_cu_seqlens[b];
+    const int64_t tokens = args.host_cu_seqlens[b + 1] - first;
     for (int64_t i = 0; i < tokens; ++i) {
       const TokenRange keys = visible_keys(problem_, i, tokens);
-      attend_row(args, sequence.begin + i, {sequence.begin + keys.begin, sequence.begin + keys.end},
-                 head, sum);
+      const int64_t end = std::min(keys.end, args.key_count(b));
+      attend_row(args, first + i, {first + keys.begin, first + end}, head, sum);
     }
   }
 

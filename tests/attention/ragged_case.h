@@ -79,8 +79,12 @@ class RaggedCase {
     return picked;
   }
 
-  // Whether a query at i sees the key at j of the same sequence.
-  bool sees(int64_t i, int64_t j) const {
+  // From now on, so many leading tokens of each sequence are keys.
+  void limit_keys(std::vector<int32_t> counts) { key_counts_ = std::move(counts); }
+
+  // Whether a query at i sees the key at j of the same sequence, b.
+  bool sees(size_t b, int64_t i, int64_t j) const {
+    if (!key_counts_.empty() && j >= cu_seqlens_[b] + key_counts_[b]) return false;
     if (problem_.mask == MaskKind::kCausal && j > i) return false;
     if (problem_.window_left >= 0 && j < i - problem_.window_left) return false;
     return problem_.window_right < 0 || j <= i + problem_.window_right;
@@ -140,14 +144,18 @@ class RaggedCase {
     out.shape = {tokens(), query_columns()};
     out.row_stride = query_columns() + packing_.gap;
     auto* boundaries = const_cast<int32_t*>(cu_seqlens_.data());
-    return {.q = qkv.slice_columns(0, query_columns()),
-            .k = qkv.slice_columns(query_columns(), key_columns()),
-            .v = qkv.slice_columns(query_columns() + key_columns(), key_columns()),
-            .out = out,
-            .cu_seqlens = TensorView::contiguous(boundaries, DType::kI32,
-                                                 {static_cast<int64_t>(cu_seqlens_.size())}),
-            .host_cu_seqlens = cu_seqlens_,
-            .max_seqlen = max_seqlen_};
+    return {
+        .q = qkv.slice_columns(0, query_columns()),
+        .k = qkv.slice_columns(query_columns(), key_columns()),
+        .v = qkv.slice_columns(query_columns() + key_columns(), key_columns()),
+        .out = out,
+        .cu_seqlens = TensorView::contiguous(boundaries, DType::kI32,
+                                             {static_cast<int64_t>(cu_seqlens_.size())}),
+        .host_cu_seqlens = cu_seqlens_,
+        .max_seqlen = max_seqlen_,
+        .key_counts = TensorView::contiguous(const_cast<int32_t*>(key_counts_.data()), DType::kI32,
+                                             {static_cast<int64_t>(key_counts_.size())}),
+        .host_key_counts = key_counts_};
   }
 
   std::vector<uint8_t> packed_input() const {
@@ -241,14 +249,14 @@ class RaggedCase {
         query_columns() + key_columns() + h / (problem_.heads / problem_.kv_heads) * D;
     double maximum = -std::numeric_limits<double>::infinity();
     for (int64_t j = begin; j < end; ++j) {
-      if (!sees(i, j)) continue;
+      if (!sees(b, i, j)) continue;
       scores[static_cast<size_t>(j - begin)] = score(i, j, h);
       maximum = std::max(maximum, scores[static_cast<size_t>(j - begin)]);
     }
     double* result = &out[static_cast<size_t>(i * query_columns() + h * D)];
     double sum = 0;
     for (int64_t j = begin; j < end; ++j) {
-      if (!sees(i, j)) continue;
+      if (!sees(b, i, j)) continue;
       const double p = std::exp(scores[static_cast<size_t>(j - begin)] - maximum);
       sum += p;
       for (int64_t d = 0; d < D; ++d) result[d] += p * row(j)[v_column + d];
@@ -259,6 +267,7 @@ class RaggedCase {
   AttentionProblem problem_;
   Packing packing_;
   std::vector<int32_t> cu_seqlens_;
+  std::vector<int32_t> key_counts_;  // empty: every token is a key
   int max_seqlen_ = 0;
   std::vector<float> values_;  // [T, (H + 2 Hkv) D]
 };

@@ -141,7 +141,8 @@ TEST(ModelFolder, RefusesDenseThatLies) {
   folder.write("2_Dense/config.json", R"({"in_features":3,"out_features":2,"use_residual":true})");
   EXPECT_THAT(status_of(folder).message(), HasSubstr("use_residual"));
   folder.write("2_Dense/config.json",
-               R"({"in_features":3,"out_features":2,"module_input_name":"token_embeddings"})");
+               R"({"in_features":3,"out_features":2,"module_input_name":"token_embeddings",
+                   "module_output_name":"sentence_embedding"})");
   EXPECT_EQ(status_of(folder).code(), StatusCode::kUnsupported);
   folder.write("2_Dense/config.json", R"({"out_features":2})");
   EXPECT_EQ(status_of(folder).code(), StatusCode::kDataLoss);

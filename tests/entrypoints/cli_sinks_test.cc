@@ -117,7 +117,7 @@ TEST(EmbedFormat, RawFloatsHoldNothingElse) {
 TEST(HiddenSink, ARowPerToken) {
   Pipe pipe;
   Output output(pipe.write_end(), "pipe", Output::Ownership::kBorrowed);
-  const auto sink = make_hidden_sink(output);
+  const auto sink = make_line_sink(output, &append_token_rows);
   Response response = embedding({1, 2, 3, 4, 5, 6});
   response.rows = 3;
   response.columns = 2;

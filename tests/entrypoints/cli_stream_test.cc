@@ -52,7 +52,7 @@ Outcome run(const std::string& content, bool jsonl) {
   CollectingSink sink;
   Outcome outcome;
   Progress progress(console, false, std::nullopt);
-  outcome.status = stream(engine, **input, Request{}, sink, progress, &outcome.totals);
+  outcome.status = stream(engine, **input, {}, sink, progress, &outcome.totals);
   EXPECT_TRUE(sink.finished);
   outcome.sizes = sink.sizes;
   return outcome;
@@ -97,7 +97,7 @@ TEST(Stream, AFailingSinkEndsTheRunAlthoughTheInputGoesOn) {
   CollectingSink sink(/*fail_after=*/1);
   Progress progress(console, false, std::nullopt);
   StreamTotals totals;
-  const Status status = stream(engine, input, Request{}, sink, progress, &totals);
+  const Status status = stream(engine, input, {}, sink, progress, &totals);
   EXPECT_EQ(status.code(), StatusCode::kIoError);
   EXPECT_THAT(sink.sizes, ElementsAre(1));
 }
@@ -112,7 +112,7 @@ TEST(Stream, KeepsBoundedWorkUnderWay) {
   CollectingSink sink;
   Progress progress(console, false, std::nullopt);
   StreamTotals totals;
-  EXPECT_TRUE(stream(engine, **input, Request{}, sink, progress, &totals).ok());
+  EXPECT_TRUE(stream(engine, **input, {}, sink, progress, &totals).ok());
   EXPECT_EQ(sink.sizes.size(), 5000u);
   EXPECT_LE(engine.most_pending(), stream_limits(engine.info(), Task::kEmbed).questions);
 }

@@ -24,9 +24,9 @@ TEST(HttpBodies, EmbedDefaults) {
   ASSERT_EQ(body->inputs.items.size(), 1u);
   EXPECT_FALSE(body->inputs.batch);
   EXPECT_EQ(text_of(body->inputs.items[0]), "a text");
-  EXPECT_EQ(body->truncate, std::nullopt);
-  EXPECT_EQ(body->truncation_side, TruncationSide::kRight);
-  EXPECT_EQ(body->prompt_name, std::nullopt);
+  EXPECT_EQ(body->options.truncate, std::nullopt);
+  EXPECT_EQ(body->options.truncation_side, TruncationSide::kRight);
+  EXPECT_EQ(body->options.prompt_name, std::nullopt);
   EXPECT_TRUE(body->normalize);
   EXPECT_EQ(body->dimensions, std::nullopt);
 }
@@ -36,10 +36,10 @@ TEST(HttpBodies, EmbedEveryField) {
     "truncation_direction":"Left","prompt_name":"query","adapter":"separation","dimensions":3,"unknown":[1]})");
   ASSERT_TRUE(body.ok());
   EXPECT_TRUE(body->inputs.batch);
-  EXPECT_EQ(body->truncate, false);
-  EXPECT_EQ(body->truncation_side, TruncationSide::kLeft);
-  EXPECT_EQ(body->prompt_name, "query");
-  EXPECT_EQ(body->adapter, "separation");
+  EXPECT_EQ(body->options.truncate, false);
+  EXPECT_EQ(body->options.truncation_side, TruncationSide::kLeft);
+  EXPECT_EQ(body->options.prompt_name, "query");
+  EXPECT_EQ(body->options.adapter, "separation");
   EXPECT_FALSE(body->normalize);
   EXPECT_EQ(body->dimensions, 3);
 }
@@ -48,8 +48,8 @@ TEST(HttpBodies, NullStandsForAbsent) {
   const auto body = parse_embed_request(
       R"({"inputs":"a","truncate":null,"prompt_name":null,"dimensions":null,"normalize":null})");
   ASSERT_TRUE(body.ok());
-  EXPECT_EQ(body->truncate, std::nullopt);
-  EXPECT_EQ(body->prompt_name, std::nullopt);
+  EXPECT_EQ(body->options.truncate, std::nullopt);
+  EXPECT_EQ(body->options.prompt_name, std::nullopt);
   EXPECT_EQ(body->dimensions, std::nullopt);
   EXPECT_TRUE(body->normalize);
 }

@@ -93,6 +93,10 @@ class FakeEngine final : public Engine {
     max_queued_ = requests;
   }
   void serve_only(Task task) { info_.tasks = {task}; }
+  void serve(std::vector<Task> tasks, std::vector<std::string> labels = {}) {
+    info_.tasks = std::move(tasks);
+    info_.labels = std::move(labels);
+  }
   // Blocks until so many requests wait.
   void await_pending(size_t requests) const {
     std::unique_lock lock(mutex_);
@@ -163,7 +167,9 @@ class FakeEngine final : public Engine {
   static int words_of(const Input& input) {
     if (const auto* ids = std::get_if<std::vector<int32_t>>(&input))
       return static_cast<int>(ids->size());
-    const std::string& text = std::get<std::string>(input);
+    // A pair counts by its second text.
+    const auto* pair = std::get_if<TextPair>(&input);
+    const std::string& text = pair != nullptr ? pair->second : std::get<std::string>(input);
     return text.empty() ? 0 : static_cast<int>(std::count(text.begin(), text.end(), ' ')) + 1;
   }
 
@@ -197,6 +203,7 @@ class FakeEngine final : public Engine {
     for (int64_t i = 0; i < response.rows; ++i) {
       response.values.insert(response.values.end(), row.begin(), row.begin() + response.columns);
     }
+    answer_task(job.request, words, &response);
     response.tokens = words + 2;
     if (const auto* text = std::get_if<std::string>(&job.request.input)) {
       response.characters = static_cast<int>(count_code_points(*text));
@@ -204,6 +211,32 @@ class FakeEngine final : public Engine {
     const Clock::time_point now = Clock::now();
     response.timestamps = {now, now, now, now, now};
     return response;
+  }
+
+  // What the tasks beside vectors answer, predictable from the number of words.
+  static void answer_task(const Request& request, int words, Response* response) {
+    const auto score = static_cast<float>(words);
+    const SparseVector sparse{.indices = {words, words + 7}, .values = {0.5f, score}};
+    switch (request.task) {
+      case Task::kRerank:
+        response->values = {request.raw_scores ? -score : score};
+        break;
+      case Task::kClassify:
+        response->labels = {{"yes", request.raw_scores ? 2 * score : score}, {"no\"", 0}};
+        break;
+      case Task::kClassifyTokens:
+        response->spans = {{.begin = 0, .end = words, .label = "W", .score = 1, .text = "é"}};
+        break;
+      case Task::kSparse:
+        response->sparse = sparse;
+        break;
+      case Task::kHybrid:
+        response->sparse = sparse;
+        response->token_vectors = {.rows = 2, .columns = 1, .values = {0.25f, score}};
+        break;
+      default:
+        break;
+    }
   }
 
   // The next job to answer: a cancelled one even while held.

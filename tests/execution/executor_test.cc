@@ -79,7 +79,7 @@ class Rig {
 std::vector<float> values_of(const Slot& slot) {
   const schema::RawOutput output = slot.output();
   EXPECT_TRUE(output.status.ok()) << output.status.message();
-  return {output.values.begin(), output.values.end()};
+  return {output.parts.front().values.begin(), output.parts.front().values.end()};
 }
 
 TEST(ChooseExecutor, ByNameOrTheFirst) {

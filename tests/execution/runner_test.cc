@@ -28,8 +28,9 @@ class RunnerTest : public testing::Test {
   std::vector<float> run(Runner& runner, Task task, size_t texts_per_shard) {
     std::vector<int32_t> block(schema::ModelInput::capacity(kTokens, 5));
     const schema::ModelInput input = test::pack(kTexts, task, block, texts_per_shard);
-    std::vector<float> output(static_cast<size_t>(runner.rows(input) * runner.columns(task)), -1);
-    runner.forward(*stream, input, block.data(), output.data());
+    const std::vector<OutputPart> parts = runner.output_parts(input);
+    std::vector<float> output(static_cast<size_t>(parts.back().begin + parts.back().floats()), -1);
+    runner.forward(*stream, input, block.data(), parts, output.data());
     EXPECT_TRUE(stream->synchronize().ok());
     return output;
   }
@@ -61,7 +62,7 @@ TEST_F(RunnerTest, PoolingSkipsWhatEachTextAsks) {
   block[input.skip_offset() + 0] = 2;
   block[input.skip_offset() + 2] = 1;
   std::vector<float> output(8);
-  runner->forward(*stream, input, block.data(), output.data());
+  runner->forward(*stream, input, block.data(), runner->output_parts(input), output.data());
   EXPECT_EQ(output, test::expected_rows(pooled, Task::kEmbed));
 }
 
@@ -81,23 +82,40 @@ TEST_F(RunnerTest, ShardsComputedAtOnceDoNotShareAWorkspace) {
   std::vector<int32_t> block(schema::ModelInput::capacity(2 * kFull, 2));
   const schema::ModelInput input = test::pack(texts, Task::kEmbed, block, 1);
   std::vector<float> output(4);
-  runner->forward(*stream, input, block.data(), output.data());
+  runner->forward(*stream, input, block.data(), runner->output_parts(input), output.data());
   EXPECT_EQ(output, test::expected_rows(texts, Task::kEmbed));
 }
 
 TEST_F(RunnerTest, RowsAreTextsOrTokens) {
   const auto runner = make_runner(1);
   std::vector<int32_t> block(schema::ModelInput::capacity(kTokens, 5));
-  EXPECT_EQ(runner->rows(test::pack(kTexts, Task::kEmbed, block)), 5);
-  EXPECT_EQ(runner->rows(test::pack(kTexts, Task::kHidden, block)), kTokens);
+  EXPECT_EQ(runner->output_parts(test::pack(kTexts, Task::kEmbed, block)).front().rows, 5);
+  EXPECT_EQ(runner->output_parts(test::pack(kTexts, Task::kHidden, block)).front().rows, kTokens);
 }
 
-TEST_F(RunnerTest, TheLargestAnswerIsOfEitherTask) {
-  EXPECT_EQ(max_output_floats(*model, 100, 7), 200);
-  EXPECT_EQ(max_output_floats(*model, 3, 7), 14);
-  LoadedModel embeds_only;
-  embeds_only.embedding_head = std::make_unique<test::MeanHead>();
-  EXPECT_EQ(max_output_floats(embeds_only, 100, 7), 14);
+TEST_F(RunnerTest, AllHeadsOfATaskFillTheirPartsInOnePass) {
+  int passes = 0;
+  model = test::load_table_model(device, ops, [&](int32_t) { ++passes; });
+  const auto runner = make_runner(1);
+  std::vector<float> expected = test::expected_rows(kTexts, Task::kEmbed);
+  const std::vector<float> states = test::expected_rows(kTexts, Task::kHidden);
+  expected.insert(expected.end(), states.begin(), states.end());
+  EXPECT_EQ(run(*runner, Task::kHybrid, 5), expected);
+  EXPECT_EQ(passes, 1);
+  EXPECT_EQ(run(*runner, Task::kHybrid, 2), expected);
+}
+
+TEST_F(RunnerTest, TheLargestAnswerIsOfAnyTask) {
+  LoadedModel several;
+  const heads::Head* mean = several.add(std::make_unique<test::MeanHead>());
+  const heads::Head* states = several.add(std::make_unique<heads::HiddenHead>(2));
+  several.tasks = {{.task = Task::kEmbed, .parts = {mean}}};
+  EXPECT_EQ(max_output_floats(several, 100, 7), 14);
+  several.tasks.push_back({.task = Task::kHidden, .parts = {states}});
+  EXPECT_EQ(max_output_floats(several, 100, 7), 200);
+  EXPECT_EQ(max_output_floats(several, 3, 7), 14);
+  several.tasks.push_back({.task = Task::kHybrid, .parts = {mean, states}});
+  EXPECT_EQ(max_output_floats(several, 100, 7), 214);
 }
 
 // [T, 2] in f32: the model's only activation; the heads take none.

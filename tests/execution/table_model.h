@@ -100,8 +100,11 @@ inline std::shared_ptr<const LoadedModel> load_table_model(const std::shared_ptr
       layers::load_f32(context, TensorView::contiguous(rows.data(), DType::kF32, {kTableRows, 2}))
           .value();
   loaded->model = std::make_unique<TableModel>(table, std::move(computed));
-  loaded->embedding_head = std::make_unique<MeanHead>();
-  loaded->hidden_head = std::make_unique<heads::HiddenHead>(2);
+  const heads::Head* mean = loaded->add(std::make_unique<MeanHead>());
+  const heads::Head* states = loaded->add(std::make_unique<heads::HiddenHead>(2));
+  loaded->tasks = {{.task = Task::kEmbed, .parts = {mean}},
+                   {.task = Task::kHidden, .parts = {states}},
+                   {.task = Task::kHybrid, .parts = {mean, states}}};
   return loaded;
 }
 

@@ -36,5 +36,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (parsed(tokenize)) WDE_CHECK(!tokenize->texts.empty());
   const auto decode = http::parse_decode_request(body);
   if (parsed(decode)) WDE_CHECK(!decode->ids.empty());
+  const auto hybrid = http::parse_hybrid_request(body);
+  if (parsed(hybrid)) check_inputs(hybrid->inputs);
+  const auto rerank = http::parse_rerank_request(body);
+  if (parsed(rerank)) WDE_CHECK(!rerank->texts.empty());
+  const auto predict = http::parse_predict_request(body);
+  if (parsed(predict)) check_inputs(predict->inputs);
+  const auto predict_tokens = http::parse_predict_tokens_request(body);
+  if (parsed(predict_tokens)) check_inputs(predict_tokens->inputs);
+  const auto similarity = http::parse_similarity_request(body);
+  if (parsed(similarity)) WDE_CHECK(!similarity->sentences.empty());
   return 0;
 }

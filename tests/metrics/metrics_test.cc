@@ -34,6 +34,25 @@ Timestamps timestamps() {
           .end = start + 1000ms};
 }
 
+TEST(Metrics, ScoresAndSpansAreCountedApartFromVectors) {
+  Metrics metrics;
+  for (const Task task : {Task::kRerank, Task::kClassify, Task::kClassifyTokens}) {
+    metrics.request_succeeded(task, timestamps(), 7);
+  }
+  metrics.request_failed(Task::kClassify, StatusCode::kCancelled);
+  for (const Task task :
+       {Task::kEmbed, Task::kHidden, Task::kSparse, Task::kMultiVector, Task::kHybrid}) {
+    metrics.request_succeeded(task, timestamps(), 7);
+  }
+  const std::string text = metrics.expose();
+  EXPECT_EQ(series(text, "te_predict_count"), "4");
+  EXPECT_EQ(series(text, "te_predict_success"), "3");
+  EXPECT_EQ(series(text, "te_predict_failure{err=\"cancelled\"}"), "1");
+  EXPECT_EQ(series(text, "te_predict_duration_count"), "3");
+  EXPECT_EQ(series(text, "te_embed_count"), "5");
+  EXPECT_EQ(series(text, "te_request_input_length_count"), "8");
+}
+
 TEST(Metrics, StartAtZeroWithEveryName) {
   const std::string text = Metrics().expose();
   for (const char* name :
@@ -51,7 +70,7 @@ TEST(Metrics, StartAtZeroWithEveryName) {
 
 TEST(Metrics, ASuccessIsCountedWithItsTimesInSeconds) {
   Metrics metrics;
-  metrics.request_succeeded(timestamps(), 37);
+  metrics.request_succeeded(Task::kEmbed, timestamps(), 37);
   const std::string text = metrics.expose();
   EXPECT_EQ(series(text, "te_embed_count"), "1");
   EXPECT_EQ(series(text, "te_embed_success"), "1");
@@ -66,9 +85,9 @@ TEST(Metrics, ASuccessIsCountedWithItsTimesInSeconds) {
 
 TEST(Metrics, FailuresAreCountedByCode) {
   Metrics metrics;
-  metrics.request_failed(StatusCode::kDeviceError);
-  metrics.request_failed(StatusCode::kDeviceError);
-  metrics.request_failed(StatusCode::kDeadlineExceeded);
+  metrics.request_failed(Task::kEmbed, StatusCode::kDeviceError);
+  metrics.request_failed(Task::kEmbed, StatusCode::kDeviceError);
+  metrics.request_failed(Task::kEmbed, StatusCode::kDeadlineExceeded);
   const std::string text = metrics.expose();
   EXPECT_EQ(series(text, "te_embed_failure{err=\"device_error\"}"), "2");
   EXPECT_EQ(series(text, "te_embed_failure{err=\"deadline_exceeded\"}"), "1");
@@ -94,13 +113,13 @@ TEST(Metrics, TimesThatRunBackwardsCountAsZero) {
   Metrics metrics;
   Timestamps odd = timestamps();
   odd.end = odd.scheduled - 1s;
-  metrics.request_succeeded(odd, 1);
+  metrics.request_succeeded(Task::kEmbed, odd, 1);
   EXPECT_EQ(series(metrics.expose(), "te_embed_inference_duration_sum"), "0");
 }
 
 TEST(Metrics, EveryLineIsACommentOrANumberAndNoFamilyComesTwice) {
   Metrics metrics;
-  metrics.request_succeeded(timestamps(), 37);
+  metrics.request_succeeded(Task::kEmbed, timestamps(), 37);
   std::istringstream lines(metrics.expose());
   std::set<std::string> types;
   for (std::string line; std::getline(lines, line);) {
@@ -122,8 +141,8 @@ TEST(Metrics, ThreadsCountTogetherWhileOthersRead) {
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&] {
       for (int i = 0; i < 500; ++i) {
-        metrics.request_succeeded(timestamps(), 8);
-        metrics.request_failed(StatusCode::kOverloaded);
+        metrics.request_succeeded(Task::kEmbed, timestamps(), 8);
+        metrics.request_failed(Task::kEmbed, StatusCode::kOverloaded);
         metrics.observe_batch(2, 16);
       }
     });

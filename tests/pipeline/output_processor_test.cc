@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/status.h"
+#include "pipeline/vector_answers.h"
 
 namespace wde::pipeline {
 namespace {
@@ -25,6 +26,19 @@ schema::SchedulableRequest make_request(Answered* answered, Task task, int token
   return request;
 }
 
+OutputProcessor make_processor() {
+  return OutputProcessor({{Task::kEmbed, std::make_shared<EmbeddingAnswers>()},
+                          {Task::kHidden, std::make_shared<TokenAnswers>()}});
+}
+
+// The batch's rows are one head's.
+void answer(schema::Batch* batch, std::span<const float> values, int64_t columns) {
+  const bool per_token = batch->requests.front().task == Task::kHidden;
+  make_processor().answer(
+      batch,
+      {.parts = {{.values = values, .columns = columns, .per_token = per_token}}, .status = {}});
+}
+
 TEST(OutputProcessor, CutsThenNormalizes) {
   Answered answered;
   schema::Batch batch;
@@ -33,7 +47,7 @@ TEST(OutputProcessor, CutsThenNormalizes) {
   batch.requests.push_back(
       make_request(&answered, Task::kEmbed, 1, {.normalize = false, .dimensions = 0}));
   const std::vector<float> values = {3, 4, 100, 1, 2, 3};
-  OutputProcessor().answer(&batch, {.values = values, .columns = 3, .status = {}});
+  answer(&batch, values, 3);
   ASSERT_EQ(answered.calls, 2);
   EXPECT_EQ(answered.results[0]->values, (std::vector<float>{0.6f, 0.8f}));
   EXPECT_EQ(answered.results[1]->values, (std::vector<float>{1, 2, 3}));
@@ -44,7 +58,7 @@ TEST(OutputProcessor, AVectorOfZerosStaysFinite) {
   schema::Batch batch;
   batch.requests.push_back(make_request(&answered, Task::kEmbed, 1, {.normalize = true}));
   const std::vector<float> values = {0, 0};
-  OutputProcessor().answer(&batch, {.values = values, .columns = 2, .status = {}});
+  answer(&batch, values, 2);
   EXPECT_EQ(answered.results[0]->values, (std::vector<float>{0, 0}));
 }
 
@@ -54,7 +68,7 @@ TEST(OutputProcessor, HiddenStatesAreSplitByTokens) {
   batch.requests.push_back(make_request(&answered, Task::kHidden, 2, {}));
   batch.requests.push_back(make_request(&answered, Task::kHidden, 1, {}));
   const std::vector<float> values = {1, 2, 3, 4, 5, 6};
-  OutputProcessor().answer(&batch, {.values = values, .columns = 2, .status = {}});
+  answer(&batch, values, 2);
   EXPECT_EQ(answered.results[0]->rows, 2);
   EXPECT_EQ(answered.results[1]->values, (std::vector<float>{5, 6}));
 }
@@ -65,7 +79,7 @@ TEST(OutputProcessor, HiddenStatesAreNeitherCutNorNormalized) {
   batch.requests.push_back(
       make_request(&answered, Task::kHidden, 2, {.normalize = true, .dimensions = 1}));
   const std::vector<float> values = {3, 4, 5, 6};
-  OutputProcessor().answer(&batch, {.values = values, .columns = 2, .status = {}});
+  answer(&batch, values, 2);
   EXPECT_EQ(answered.results[0]->columns, 2);
   EXPECT_EQ(answered.results[0]->values, values);
 }
@@ -78,7 +92,7 @@ TEST(OutputProcessor, NormalizesTheTinyAndTheHuge) {
     batch.requests.push_back(make_request(&answered, Task::kEmbed, 1, {.normalize = true}));
   }
   const std::vector<float> values = {3e-14f, 4e-14f, 3e30f, 4e30f};
-  OutputProcessor().answer(&batch, {.values = values, .columns = 2, .status = {}});
+  answer(&batch, values, 2);
   EXPECT_FLOAT_EQ(answered.results[0]->values[0], 0.03f);
   EXPECT_FLOAT_EQ(answered.results[0]->values[1], 0.04f);
   EXPECT_FLOAT_EQ(answered.results[1]->values[0], 0.6f);
@@ -95,7 +109,7 @@ TEST(OutputProcessor, AnAnswerTellsWhatBecameOfItsRequest) {
   request.timestamps.arrival = Clock::time_point(std::chrono::seconds(1));
   request.timestamps.end = Clock::time_point(std::chrono::seconds(2));
   const std::vector<float> values = {1, 2, 3};
-  OutputProcessor().answer(&batch, {.values = values, .columns = 3, .status = {}});
+  answer(&batch, values, 3);
   const Response& response = *answered.results[0];
   EXPECT_EQ(response.task, Task::kEmbed);
   EXPECT_EQ(response.rows, 1);
@@ -112,8 +126,7 @@ TEST(OutputProcessor, AFailedBatchFailsEveryRequestOnce) {
   schema::Batch batch;
   for (int i = 0; i < 3; ++i)
     batch.requests.push_back(make_request(&answered, Task::kEmbed, 1, {}));
-  OutputProcessor().answer(&batch,
-                           {.values = {}, .columns = 0, .status = device_error("copy failed")});
+  make_processor().answer(&batch, {.parts = {}, .status = device_error("copy failed")});
   ASSERT_EQ(answered.calls, 3);
   for (const auto& result : answered.results)
     EXPECT_EQ(result.status().code(), StatusCode::kDeviceError);

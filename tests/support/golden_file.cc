@@ -118,6 +118,63 @@ void read_expected(const bj::object& from, GoldenCase* out) {
   }
 }
 
+void read_task_options(const bj::object& options, Request* request) {
+  for (const auto& [key, value] : options) {
+    if (key == "raw_scores") request->raw_scores = value.as_bool();
+    if (key == "aggregation") request->aggregation = parse_aggregation(value.as_string());
+    if (key == "prompt_name") request->prompt_name = std::string(value.as_string());
+  }
+}
+
+// Rows of equal length into a matrix.
+Matrix matrix(const bj::array& rows) {
+  Matrix read{.rows = static_cast<int64_t>(rows.size())};
+  for (const bj::value& row : rows) {
+    const std::vector<float> values = floats(row.as_array());
+    read.columns = static_cast<int64_t>(values.size());
+    read.values.insert(read.values.end(), values.begin(), values.end());
+  }
+  return read;
+}
+
+void read_task_answer(const bj::object& from, Task task, Response* expected) {
+  if (const bj::value* score = from.if_contains("score")) {
+    expected->values = {score->to_number<float>()};
+  }
+  if (const bj::value* labels = from.if_contains("labels")) {
+    for (const bj::value& label : labels->as_array()) {
+      expected->labels.push_back(
+          {std::string(label.at(0).as_string()), label.at(1).to_number<float>()});
+    }
+  }
+  if (const bj::value* spans = from.if_contains("spans")) {
+    for (const bj::value& span : spans->as_array()) {
+      expected->spans.push_back({.begin = span.at(0).to_number<int>(),
+                                 .end = span.at(1).to_number<int>(),
+                                 .label = std::string(span.at(2).as_string()),
+                                 .score = span.at(3).to_number<float>()});
+    }
+  }
+  if (const bj::value* indices = from.if_contains("indices")) {
+    for (const bj::value& index : indices->as_array())
+      expected->sparse.indices.push_back(index.to_number<int32_t>());
+    expected->sparse.values = floats(from.at("values").as_array());
+  }
+  if (const bj::value* embedding = from.if_contains("embedding")) {
+    expected->values = floats(embedding->as_array());
+  }
+  if (const bj::value* rows = from.if_contains("rows")) {
+    Matrix read = matrix(rows->as_array());
+    if (task == Task::kHybrid) {
+      expected->token_vectors = std::move(read);
+    } else {
+      expected->rows = read.rows;
+      expected->columns = read.columns;
+      expected->values = std::move(read.values);
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> golden_names() {
@@ -128,6 +185,29 @@ std::vector<std::string> golden_names() {
   }
   std::sort(names.begin(), names.end());
   return names;
+}
+
+TaskGolden read_task_golden(const std::string& path) {
+  const bj::value document = parse(path);
+  const std::optional<Task> task = parse_task(document.at("task").as_string());
+  TaskGolden golden{.model = std::string(document.at("model").as_string()), .cases = {}};
+  for (const bj::value& entry : document.at("cases").as_array()) {
+    const bj::object& from = entry.as_object();
+    TaskCase task_case;
+    const std::string text = text_of(from, "text").value();
+    task_case.description =
+        "\"" + text.substr(0, 40) + "\" " + bj::serialize(from.at("options").as_object());
+    task_case.request.task = task.value();
+    if (const auto pair = text_of(from, "pair")) {
+      task_case.request.input = TextPair{text, *pair};
+    } else {
+      task_case.request.input = text;
+    }
+    read_task_options(from.at("options").as_object(), &task_case.request);
+    read_task_answer(from, *task, &task_case.expected);
+    golden.cases.push_back(std::move(task_case));
+  }
+  return golden;
 }
 
 Golden read_golden(const std::string& path, int* left_out) {

@@ -36,6 +36,22 @@ std::vector<std::string> golden_names();
 // refer to real data that is not on this machine are left out, and counted in *left_out.
 Golden read_golden(const std::string& path, int* left_out = nullptr);
 
+// One case of tests/data/task_goldens/*.json: a request with its task's options, and the parts of a
+// Response that its answer must have.
+struct TaskCase {
+  Request request;
+  std::string description;
+  Response expected;  // spans without their texts
+};
+
+struct TaskGolden {
+  std::string model;  // folder under tests/data
+  std::vector<TaskCase> cases;
+};
+
+// Aborts as read_golden does.
+TaskGolden read_task_golden(const std::string& path);
+
 // Largest absolute difference, and cosine, of two vectors; infinity and -1 where the sizes differ
 // or a number is none.
 float largest_difference(const std::vector<float>& a, const std::vector<float>& b);

@@ -5,6 +5,7 @@
 
 #include "support/paths.h"
 #include "tensor/device_registry.h"
+#include "workflow/embedding.h"
 
 namespace wde::workflow {
 namespace {
@@ -22,7 +23,12 @@ class Settle : public testing::Test {
     ASSERT_TRUE(made.ok()) << made.status().message();
     device = *made;
   }
-  Result<Settings> settled() const { return settle(folder, options, device); }
+  Result<Settings> settled() const {
+    Result<Settings> settings = settle(folder, options, device);
+    if (!settings.ok()) return settings;
+    const Status family = settle_embedding(options, &*settings);
+    return family.ok() ? std::move(settings) : Result<Settings>(family);
+  }
   void expect_refused(StatusCode code, const std::string& part) const {
     const auto settings = settled();
     ASSERT_FALSE(settings.ok()) << part;

@@ -55,6 +55,7 @@ class Chunk {
   // Tiles begin where a group of keys (Dot::kGroup) does.
   Chunk(const FlashBatch& batch, const FlashItem& item, int key_group)
       : tokens_(item.tokens),
+        key_count_(item.keys),
         left_(std::min(batch.window_left, tokens_)),
         right_(std::min(batch.window_right, tokens_)),
         key_group_(key_group),
@@ -71,7 +72,7 @@ class Chunk {
 
   // Keys that any of the queries sees.
   Range Visible(const Range& queries) const {
-    return {std::max<int64_t>(queries.begin - left_, 0), std::min(queries.end + right_, tokens_)};
+    return {std::max<int64_t>(queries.begin - left_, 0), std::min(queries.end + right_, key_count_)};
   }
   // Rows of a tile that any of the queries sees, from the beginning of a group on.
   Range RowsOf(int64_t tile, const Range& queries) const {
@@ -102,7 +103,7 @@ class Chunk {
   }
 
  private:
-  int64_t tokens_, left_, right_;
+  int64_t tokens_, key_count_, left_, right_;
   int key_group_;
   Range queries_, keys_;
   Steps tiles_;

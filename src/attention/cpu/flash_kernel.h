@@ -60,6 +60,7 @@ struct FlashBatch {
 struct FlashItem {
   int64_t first_token = 0;  // of the sequence, in the packed batch
   int64_t tokens = 0;       // of the sequence, >= 1
+  int64_t keys = 0;         // its leading tokens that are keys, from 1 to `tokens`
   int64_t query_begin = 0;  // a multiple of kFlashChunkQueries, within the sequence
   int kv_head = 0;
 };

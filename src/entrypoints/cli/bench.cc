@@ -115,6 +115,7 @@ Result<std::vector<Contestant>> load_all(const EngineOptions& options, Console& 
   std::vector<Contestant> contestants;
   for (const BenchConfig& config : configs) {
     EngineOptions own = options;
+    own.task = Task::kEmbed;
     own.dtype = config.dtype;
     own.attention_backend = config.attention_backend;
     own.executor = config.executor;

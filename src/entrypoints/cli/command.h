@@ -31,6 +31,11 @@ using Run = std::function<int(Context&)>;
 // Each adds its flags, description and examples to `app`, which outlives the run.
 Run define_embed(CLI::App& app);
 Run define_hidden(CLI::App& app);
+Run define_sparse(CLI::App& app);
+Run define_multivector(CLI::App& app);
+Run define_rerank(CLI::App& app);
+Run define_classify(CLI::App& app);
+Run define_classify_tokens(CLI::App& app);
 Run define_tokenize(CLI::App& app);
 Run define_info(CLI::App& app);
 Run define_list(CLI::App& app);

@@ -20,7 +20,8 @@ Status run_stream(Opened& opened, const ComputeFlags& flags, const MakeSink& mak
   Status status;
   {
     Progress progress(console, !opened.output->is_terminal(), opened.input->total_bytes());
-    status = stream(*opened.engine, *opened.input, flags.request, **sink, progress, &totals);
+    status = stream(*opened.engine, *opened.input, {flags.request, flags.input_of_line}, **sink,
+                    progress, &totals);
   }
   if (totals.truncated > 0) {
     console.say(fmt::format("{} of {} inputs were longer than {} tokens and were truncated",
@@ -46,13 +47,21 @@ int compute(Context& context, const ComputeFlags& flags, const MakeSink& make_si
   Result<std::unique_ptr<Output>> output = Output::open(flags.output);
   if (!output.ok()) return report(context.console, output.status(), Phase::kRequest);
   opened.output = std::move(output).value();
-  Result<std::unique_ptr<Engine>> engine = load_engine(flags.engine, context.console);
+  EngineOptions options = flags.engine;
+  options.task = flags.request.task;
+  Result<std::unique_ptr<Engine>> engine = load_engine(std::move(options), context.console);
   if (!engine.ok()) return report(context.console, engine.status(), Phase::kLoad);
   opened.engine = std::move(engine).value();
   exit_between_lines(context, *opened.output);
   const Status status = run_stream(opened, flags, make_sink, context.console);
   context.signals.on_signal(nullptr);
   return report(context.console, status, Phase::kRequest);
+}
+
+int compute_lines(Context& context, const ComputeFlags& flags, AppendAnswer append) {
+  return compute(context, flags, [append](Output& output, const ModelInfo&) {
+    return Result<std::unique_ptr<Sink>>(make_line_sink(output, append));
+  });
 }
 
 }  // namespace wde::cli

@@ -19,11 +19,7 @@ Run define_hidden(CLI::App& app) {
   add_input_flags(app, flags->input);
   add_output_flag(app, flags->output);
   add_engine_flags(app, flags->engine);
-  return [flags](Context& context) {
-    return compute(context, *flags, [](Output& output, const ModelInfo&) {
-      return Result<std::unique_ptr<Sink>>(make_hidden_sink(output));
-    });
-  };
+  return [flags](Context& context) { return compute_lines(context, *flags, &append_token_rows); };
 }
 
 }  // namespace wde::cli

@@ -2,8 +2,10 @@
 #include <fmt/format.h>
 
 #include <CLI/App.hpp>
+#include <algorithm>
 #include <boost/json/serialize.hpp>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,6 +22,17 @@ std::string megabytes(size_t bytes) {
   return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
 }
 
+constexpr size_t kShownLabels = 12;
+
+std::string label_list(const ModelInfo& info) {
+  if (info.labels.empty()) return "-";
+  const std::span<const std::string> shown(info.labels.data(),
+                                           std::min(kShownLabels, info.labels.size()));
+  return fmt::format(
+      "{}{}", fmt::join(shown, ", "),
+      info.labels.size() > shown.size() ? fmt::format(", … ({} in all)", info.labels.size()) : "");
+}
+
 std::string info_table(const ModelInfo& info) {
   std::vector<std::string> tasks;
   for (const Task task : info.tasks) tasks.emplace_back(task_name(task));
@@ -33,6 +46,7 @@ std::string info_table(const ModelInfo& info) {
       {"device", info.device},
       {"pooling", info.pooling.empty() ? "-" : info.pooling},
       {"normalize", info.normalize ? "yes" : "no"},
+      {"labels", label_list(info)},
       {"hidden size", fmt::format("{}", info.hidden_size)},
       {"embedding size", fmt::format("{}", info.embedding_size)},
       {"length limit", fmt::format("{} tokens", info.max_length)},
@@ -53,7 +67,8 @@ std::string info_table(const ModelInfo& info) {
 }
 
 std::string info_json(const ModelInfo& info) {
-  json::array tasks, prompts;
+  json::array tasks, prompts, labels;
+  for (const std::string& label : info.labels) labels.emplace_back(label);
   for (const Task task : info.tasks) tasks.emplace_back(task_name(task));
   for (const std::string& prompt : info.prompt_names) prompts.emplace_back(prompt);
   json::object modules;
@@ -67,6 +82,7 @@ std::string info_json(const ModelInfo& info) {
                             {"device", info.device},
                             {"pooling", info.pooling},
                             {"normalize", info.normalize},
+                            {"labels", labels},
                             {"hidden_size", info.hidden_size},
                             {"embedding_size", info.embedding_size},
                             {"max_length", info.max_length},
@@ -102,6 +118,7 @@ Run define_info(CLI::App& app) {
   auto flags = std::make_shared<InfoFlags>();
   app.footer("Examples:\n  wde info -m MODEL\n  wde info -m MODEL --dtype bf16 --json");
   add_engine_flags(app, flags->engine);
+  add_task_flag(app, flags->engine);
   app.add_flag("--json", flags->json, "one JSON object instead of a table");
   return [flags](Context& context) { return run_info(context, flags->engine, flags->json); };
 }

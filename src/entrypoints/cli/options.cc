@@ -79,6 +79,15 @@ CLI::Option* add_switch(CLI::App& app, const std::string& name, std::optional<bo
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
 }
 
+void add_task_flag(CLI::App& app, EngineOptions& options) {
+  std::string names;
+  for (const Task task : all_tasks()) {
+    names += (names.empty() ? "{" : ",") + std::string(task_name(task));
+  }
+  add_parsed(app, "--task", options.task, parse_task, names + "}",
+             "take a workflow that serves this task; default: the first that serves the model");
+}
+
 void add_model_flags(CLI::App& app, EngineOptions& options) {
   app.add_option(
       "-m,--model,--model-id", options.model,

@@ -17,6 +17,8 @@ namespace wde::cli {
 
 // -m, --revision, --workflow and every flag that decides what is loaded and how it computes.
 void add_engine_flags(CLI::App& app, EngineOptions& options);
+// --task, for commands that are not one task's own.
+void add_task_flag(CLI::App& app, EngineOptions& options);
 // Only what finds the model's files: for commands that load no weights.
 void add_model_flags(CLI::App& app, EngineOptions& options);
 

@@ -83,7 +83,9 @@ class Search {
 
   // Loads the model, has the vectors made or read, indexes them.
   Status load() {
-    WDE_ASSIGN_OR_RETURN(engine_, load_engine(flags_.engine, context_.console));
+    EngineOptions options = flags_.engine;
+    options.task = Task::kEmbed;
+    WDE_ASSIGN_OR_RETURN(engine_, load_engine(std::move(options), context_.console));
     prompts_ = choose_prompts(engine_->info(), flags_.engine);
     return {};
   }

@@ -48,7 +48,7 @@ Result<CorpusVectors> CorpusVectors::compute(Engine& engine, const InputOptions&
   StreamTotals totals;
   Progress progress(console, true, reader->total_bytes());
   WDE_RETURN_IF_ERROR(
-      stream(engine, *reader, request, sink, progress, &totals).with_context(corpus.path));
+      stream(engine, *reader, {request, {}}, sink, progress, &totals).with_context(corpus.path));
   if (totals.truncated > 0) {
     console.say(fmt::format("{} of {} texts were longer than {} tokens and were truncated",
                             totals.truncated, totals.documents, engine.info().max_length));

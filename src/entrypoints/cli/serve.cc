@@ -171,6 +171,7 @@ Run define_serve(CLI::App& app) {
   app.footer(kExamples);
   add_server_flags(app, *flags);
   add_engine_flags(app, flags->engine);
+  add_task_flag(app, flags->engine);
   add_hub_flags(app, *flags);
   return [flags, &app](Context& context) { return run_serve(context, app, *flags); };
 }

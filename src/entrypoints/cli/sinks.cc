@@ -2,13 +2,17 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
+#include <cmath>
+#include <limits>
 #include <span>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "base/json.h"
+#include "entrypoints/answer_json.h"
 
 namespace wde::cli {
 namespace {
@@ -146,25 +150,62 @@ class CalibratedSink : public Sink {
   std::vector<float> values_;
 };
 
-class HiddenSink : public Sink {
+class LineSink : public Sink {
  public:
-  explicit HiddenSink(Output& output) : output_(output) {}
+  LineSink(Output& output, AppendAnswer append) : output_(output), append_(append) {}
 
   Status write(Response response) override {
-    const auto width = static_cast<size_t>(response.columns);
-    std::string line = "[";
-    for (int64_t row = 0; row < response.rows; ++row) {
-      if (row != 0) line += ',';
-      json::append_array(
-          line, std::span(response.values).subspan(static_cast<size_t>(row) * width, width));
-    }
-    return output_.write(line += "]\n");
+    std::string line;
+    append_(line, response);
+    return output_.write(line += '\n');
   }
   Status flush() override { return output_.flush(); }
   Status finish() override { return output_.flush(); }
 
  private:
   Output& output_;
+  const AppendAnswer append_;
+};
+
+class RankSink : public Sink {
+ public:
+  RankSink(Output& output, Ranking ranking) : output_(output), ranking_(ranking) {}
+
+  Status write(Response response) override {
+    const Ranked ranked{.index = count_++, .score = response.values.front()};
+    if (ranking_ == Ranking::kAsTheyCome) return write_line(ranked);
+    ranked_.push_back(ranked);
+    return {};
+  }
+  Status flush() override { return output_.flush(); }
+
+  Status finish() override {
+    // A score that is no number is the worst.
+    const auto key = [](const Ranked& entry) {
+      return std::isnan(entry.score) ? -std::numeric_limits<float>::infinity() : entry.score;
+    };
+    std::stable_sort(ranked_.begin(), ranked_.end(),
+                     [&](const Ranked& a, const Ranked& b) { return key(a) > key(b); });
+    for (const Ranked& ranked : ranked_) WDE_RETURN_IF_ERROR(write_line(ranked));
+    return output_.flush();
+  }
+
+ private:
+  struct Ranked {
+    size_t index = 0;
+    float score = 0;
+  };
+
+  Status write_line(const Ranked& ranked) {
+    std::string line = fmt::format("{{\"index\":{},\"score\":", ranked.index);
+    json::append_number(line, ranked.score);
+    return output_.write(line += "}\n");
+  }
+
+  Output& output_;
+  const Ranking ranking_;
+  size_t count_ = 0;
+  std::vector<Ranked> ranked_;
 };
 
 template <class S>
@@ -188,8 +229,18 @@ Result<std::unique_ptr<Sink>> make_embed_sink(Output& output, EmbedFormat format
   return begun(std::make_unique<RowSink>(output, format, columns));
 }
 
-std::unique_ptr<Sink> make_hidden_sink(Output& output) {
-  return std::make_unique<HiddenSink>(output);
+std::unique_ptr<Sink> make_line_sink(Output& output, AppendAnswer append) {
+  return std::make_unique<LineSink>(output, append);
+}
+
+void append_token_rows(std::string& line, const Response& response) {
+  line += '[';
+  entrypoints::append_rows(line, response.values, response.columns);
+  line += ']';
+}
+
+std::unique_ptr<Sink> make_rank_sink(Output& output, Ranking ranking) {
+  return std::make_unique<RankSink>(output, ranking);
 }
 
 std::string npy_header(std::string_view descr, int64_t rows, int64_t columns) {

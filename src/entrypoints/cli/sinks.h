@@ -1,4 +1,4 @@
-// The forms in which `embed` and `hidden` write their answers. Each sink is used by one thread.
+// The forms in which commands write their answers. Each sink is used by one thread.
 #pragma once
 
 #include <memory>
@@ -27,8 +27,17 @@ Status check_embed_format(EmbedFormat format);
 // number of rows. `columns` is what a row will have, for an empty input. Errors: kIoError.
 Result<std::unique_ptr<Sink>> make_embed_sink(Output& output, EmbedFormat format, int64_t columns);
 
-// "[[f, …], …]" a line, one row for each token.
-std::unique_ptr<Sink> make_hidden_sink(Output& output);
+// A line for each answer: `append` adds the answer's JSON, without the line's end.
+using AppendAnswer = void (*)(std::string& line, const Response& response);
+std::unique_ptr<Sink> make_line_sink(Output& output, AppendAnswer append);
+
+// "[[f, …], …]", a row for each token.
+void append_token_rows(std::string& line, const Response& response);
+
+// {"index":i,"score":s} for each answer, i counting from 0. Sorted, best first and equal ones in
+// their order, nothing goes out before the last answer.
+enum class Ranking { kSorted, kAsTheyCome };
+std::unique_ptr<Sink> make_rank_sink(Output& output, Ranking ranking);
 
 // The 128 bytes before the data of an .npy file (numpy.lib.format, version 1.0): `descr` is "<f4",
 // "|i1" or "|u1". Room is left so that any number of rows gives the same length.

@@ -22,19 +22,32 @@ void remember(RequestId id, size_t most, RecentRequests* recent) {
   if (recent->size() > most) recent->pop_front();
 }
 
+Result<Request> make_request(const RequestMaker& maker, Input line) {
+  Request request = maker.fields;
+  if (maker.input == nullptr) {
+    request.input = std::move(line);
+    return request;
+  }
+  WDE_ASSIGN_OR_RETURN(request.input, maker.input(std::move(line)));
+  return request;
+}
+
 // The reading side, on a thread of its own. Errors are of the input alone: a request's go to its
 // place.
-Status submit_lines(Engine& engine, InputReader& input, const Request& prototype,
+Status submit_lines(Engine& engine, InputReader& input, const RequestMaker& maker,
                     const std::shared_ptr<OrderedAnswers>& answers, RecentRequests* recent) {
   while (true) {
     WDE_ASSIGN_OR_RETURN(std::optional<InputLine> line, input.next());
     if (!line) return {};
     const std::optional<uint64_t> ticket = answers->reserve(line->number, line->bytes);
     if (!ticket) return {};
-    Request request = prototype;
-    request.input = std::move(line->input);
-    const Result<RequestId> accepted =
-        engine.submit_when_room(std::move(request), [answers, ticket](Result<Response> response) {
+    Result<Request> request = make_request(maker, std::move(line->input));
+    if (!request.ok()) {
+      answers->answer(*ticket, request.status());
+      continue;
+    }
+    const Result<RequestId> accepted = engine.submit_when_room(
+        std::move(request).value(), [answers, ticket](Result<Response> response) {
           answers->answer(*ticket, std::move(response));
         });
     if (accepted.ok()) remember(*accepted, answers->limits().questions, recent);
@@ -64,7 +77,9 @@ Status write_answers(OrderedAnswers& answers, Sink& sink, Progress& progress,
 OrderedAnswers::Limits stream_limits(const ModelInfo& info, Task task) {
   const auto at_least_one = [](int count) { return static_cast<size_t>(std::max(1, count)); };
   const size_t row_bytes = at_least_one(info.hidden_size) * sizeof(float);
-  const size_t rows = task == Task::kHidden ? at_least_one(info.max_length) : 1;
+  const bool per_token =
+      task == Task::kHidden || task == Task::kMultiVector || task == Task::kHybrid;
+  const size_t rows = per_token ? at_least_one(info.max_length) : 1;
   // Two batches compute and wait, as many again are picked from.
   const size_t wanted = 4 * at_least_one(info.max_batch_requests);
   OrderedAnswers::Limits limits;
@@ -73,13 +88,14 @@ OrderedAnswers::Limits stream_limits(const ModelInfo& info, Task task) {
   return limits;
 }
 
-Status stream(Engine& engine, InputReader& input, const Request& request, Sink& sink,
+Status stream(Engine& engine, InputReader& input, const RequestMaker& maker, Sink& sink,
               Progress& progress, StreamTotals* totals) {
-  const auto answers = std::make_shared<OrderedAnswers>(stream_limits(engine.info(), request.task));
+  const auto answers =
+      std::make_shared<OrderedAnswers>(stream_limits(engine.info(), maker.fields.task));
   Status read;
   RecentRequests recent;
   std::thread reader([&] {
-    read = submit_lines(engine, input, request, answers, &recent);
+    read = submit_lines(engine, input, maker, answers, &recent);
     answers->finish();
   });
   Status written = write_answers(*answers, sink, progress, totals);

@@ -3,6 +3,8 @@
 // as soon as it can be, also when the next one is long in coming.
 #pragma once
 
+#include <functional>
+
 #include "base/status.h"
 #include "entrypoints/cli/input.h"
 #include "entrypoints/cli/ordered_answers.h"
@@ -32,10 +34,16 @@ struct StreamTotals {
 // than fit a fixed share of memory at the model's longest.
 OrderedAnswers::Limits stream_limits(const ModelInfo& info, Task task);
 
-// Submits each input with the fields of `request`. Blocks. Lines before the first that fails are
+// What a line becomes: `fields` with the line's input, or with what `input` makes of it.
+struct RequestMaker {
+  Request fields;
+  std::function<Result<Input>(Input line)> input;  // empty: the line's as it is
+};
+
+// Submits what `maker` makes of each line. Blocks. Lines before the first that fails are
 // answered, nothing after it; the error names the line. Errors: of the input, of requests, of the
 // sink.
-Status stream(Engine& engine, InputReader& input, const Request& request, Sink& sink,
+Status stream(Engine& engine, InputReader& input, const RequestMaker& maker, Sink& sink,
               Progress& progress, StreamTotals* totals);
 
 }  // namespace wde::cli

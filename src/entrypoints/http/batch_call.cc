@@ -42,6 +42,12 @@ Headers tei_headers(std::string_view device, const BatchResult& result) {
           {"x-inference-time", milliseconds(times.inference)}};
 }
 
+// Numbers that the answer's text holds.
+size_t values_in(const Response& response) {
+  return response.values.size() + response.token_vectors.values.size() +
+         2 * response.sparse.values.size() + response.labels.size() + 4 * response.spans.size();
+}
+
 metrics::ServerCounters::Method method_of(bool batch) {
   return batch ? metrics::ServerCounters::Method::kBatch : metrics::ServerCounters::Method::kSingle;
 }
@@ -64,6 +70,23 @@ int64_t BatchResult::tokens() const {
   int64_t tokens = 0;
   for (const Response& response : responses) tokens += response.tokens;
   return tokens;
+}
+
+Request text_request(const Service& service, const TextOptions& options, Task task, Input input) {
+  Request request;
+  request.task = task;
+  request.input = std::move(input);
+  request.prompt_name = options.prompt_name;
+  request.adapter = options.adapter;
+  const bool truncate = options.truncate.value_or(service.options.auto_truncate);
+  request.over_long = truncate ? OverLong::kTruncate : OverLong::kError;
+  request.truncation_side = options.truncation_side;
+  return request;
+}
+
+void refuse_body(Service& service, Reply& reply, ErrorStyle style, const Status& status) {
+  service.counters.count_failure(status);
+  reply.answer(Work::kShort, [status, style] { return body_error_response(style, status); });
 }
 
 void BatchCall::start(Service& service, Call call, std::shared_ptr<Reply> reply) {
@@ -126,7 +149,7 @@ void BatchCall::leave() {
 // On an engine thread: hands the rest of the work to the server.
 void BatchCall::conclude() {
   size_t values = 0;
-  for (const Result<Response>& result : results_) values += result.ok() ? result->values.size() : 0;
+  for (const Result<Response>& result : results_) values += result.ok() ? values_in(*result) : 0;
   const std::shared_ptr<Reply> reply = std::move(reply_);
   reply->answer(values > kShortWorkValues ? Work::kLong : Work::kShort,
                 [self = shared_from_this()] { return self->make_answer(); });

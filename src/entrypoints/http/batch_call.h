@@ -1,4 +1,5 @@
-// The requests of one HTTP call, submitted to the engine together and answered together.
+// The requests of one HTTP call, submitted to the engine together and answered together; and how
+// they are made of a body.
 #pragma once
 
 #include <atomic>
@@ -6,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "entrypoints/http/bodies.h"
 #include "entrypoints/http/service.h"
 
 namespace wde::http {
@@ -18,6 +20,11 @@ struct BatchResult {
 
   int64_t tokens() const;
 };
+
+// A request of a task with what the body says of its texts and, where it does not, the server.
+Request text_request(const Service& service, const TextOptions& options, Task task, Input input);
+// Answers a body that could not be read.
+void refuse_body(Service& service, Reply& reply, ErrorStyle style, const Status& status);
 
 class BatchCall : public std::enable_shared_from_this<BatchCall> {
  public:

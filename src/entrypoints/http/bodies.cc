@@ -1,130 +1,11 @@
 #include "entrypoints/http/bodies.h"
 
-#include <algorithm>
-#include <boost/json/array.hpp>
-#include <limits>
-
 #include "base/json.h"
 #include "base/status.h"
+#include "entrypoints/http/body_fields.h"
 
 namespace wde::http {
 namespace {
-
-// base/json.h tells a member of a wrong type as broken data; here it is the client's argument.
-template <class T>
-Result<T> field(Result<T> member) {
-  if (member.ok()) return member;
-  return Status(StatusCode::kInvalidArgument, member.status().message());
-}
-
-Result<json::object> parse_object(std::string_view body) {
-  WDE_ASSIGN_OR_RETURN(json::value document, json::parse(body));
-  json::object* members = document.if_object();
-  if (members == nullptr) return invalid_argument_error("the body must be a JSON object");
-  return std::move(*members);
-}
-
-// A member that is there and not null.
-Result<const json::value*> require_member(const json::object& from, std::string_view key) {
-  const json::value* member = from.if_contains(key);
-  if (member == nullptr || member->is_null())
-    return invalid_argument_error("\"{}\" is missing", key);
-  return member;
-}
-
-Status list_error(std::string_view key) {
-  return invalid_argument_error(
-      "\"{}\" must be a string, a list of token ids, or an array of either", key);
-}
-
-bool is_integer(const json::value& item) { return item.is_int64() || item.is_uint64(); }
-
-// Ids beyond the vocabulary are the engine's to refuse; here only what is no id at all.
-Result<std::vector<int32_t>> parse_ids(const json::array& list, std::string_view key) {
-  std::vector<int32_t> ids;
-  ids.reserve(list.size());
-  for (const json::value& item : list) {
-    const int64_t* id = item.if_int64();
-    if (id == nullptr || *id < 0 || *id > std::numeric_limits<int32_t>::max()) {
-      return invalid_argument_error("\"{}\": item {} of a list of token ids is no token id", key,
-                                    ids.size());
-    }
-    ids.push_back(static_cast<int32_t>(*id));
-  }
-  return ids;
-}
-
-Result<Input> parse_input(const json::value& item, std::string_view key) {
-  if (const auto* text = item.if_string()) return Input(std::string(*text));
-  const json::array* list = item.if_array();
-  if (list == nullptr) return list_error(key);
-  WDE_ASSIGN_OR_RETURN(std::vector<int32_t> ids, parse_ids(*list, key));
-  return Input(std::move(ids));
-}
-
-Result<InputList> parse_inputs(const json::object& from, std::string_view key) {
-  WDE_ASSIGN_OR_RETURN(const json::value* member, require_member(from, key));
-  InputList inputs;
-  const json::array* list = member->if_array();
-  inputs.batch = list != nullptr && !(list->size() > 0 && is_integer(list->front()));
-  if (!inputs.batch) {
-    WDE_ASSIGN_OR_RETURN(Input input, parse_input(*member, key));
-    inputs.items.push_back(std::move(input));
-    return inputs;
-  }
-  if (list->empty()) return empty_input_error("\"{}\" must not be empty", key);
-  inputs.items.reserve(list->size());
-  for (const json::value& item : *list) {
-    WDE_ASSIGN_OR_RETURN(Input input, parse_input(item, key));
-    inputs.items.push_back(std::move(input));
-  }
-  return inputs;
-}
-
-bool is_present(const json::object& from, std::string_view key) {
-  const json::value* member = from.if_contains(key);
-  return member != nullptr && !member->is_null();
-}
-
-Result<std::optional<bool>> parse_optional_bool(const json::object& from, std::string_view key) {
-  if (!is_present(from, key)) return std::optional<bool>();
-  WDE_ASSIGN_OR_RETURN(const bool flag, field(json::get_bool(from, key, false)));
-  return std::optional<bool>(flag);
-}
-
-Result<std::optional<std::string>> parse_optional_string(const json::object& from,
-                                                         std::string_view key) {
-  if (!is_present(from, key)) return std::optional<std::string>();
-  WDE_ASSIGN_OR_RETURN(std::string text, field(json::get_string(from, key, "")));
-  return std::optional<std::string>(std::move(text));
-}
-
-// The engine knows the range; what does not fit an int is out of it either way.
-Result<std::optional<int>> parse_dimensions(const json::object& from) {
-  if (!is_present(from, "dimensions")) return std::optional<int>();
-  WDE_ASSIGN_OR_RETURN(const int64_t number, field(json::get_int(from, "dimensions", 0)));
-  const int64_t limit = std::numeric_limits<int>::max();
-  return std::optional<int>(static_cast<int>(std::clamp(number, -limit, limit)));
-}
-
-Result<TruncationSide> parse_truncation_side(const json::object& from) {
-  WDE_ASSIGN_OR_RETURN(const std::string side,
-                       field(json::get_string(from, "truncation_direction", "right")));
-  if (side == "right" || side == "Right") return TruncationSide::kRight;
-  if (side == "left" || side == "Left") return TruncationSide::kLeft;
-  return invalid_argument_error(
-      "\"truncation_direction\" must be \"left\" or \"right\", not \"{}\"", side);
-}
-
-Result<EmbedBody> parse_common(const json::object& from) {
-  EmbedBody body;
-  WDE_ASSIGN_OR_RETURN(body.inputs, parse_inputs(from, "inputs"));
-  WDE_ASSIGN_OR_RETURN(body.truncate, parse_optional_bool(from, "truncate"));
-  WDE_ASSIGN_OR_RETURN(body.truncation_side, parse_truncation_side(from));
-  WDE_ASSIGN_OR_RETURN(body.prompt_name, parse_optional_string(from, "prompt_name"));
-  WDE_ASSIGN_OR_RETURN(body.adapter, parse_optional_string(from, "adapter"));
-  return body;
-}
 
 Result<EncodingFormat> parse_encoding_format(const json::object& from) {
   WDE_ASSIGN_OR_RETURN(const std::string format,
@@ -139,7 +20,9 @@ Result<EncodingFormat> parse_encoding_format(const json::object& from) {
 
 Result<EmbedBody> parse_embed_request(std::string_view text) {
   WDE_ASSIGN_OR_RETURN(const json::object from, parse_object(text));
-  WDE_ASSIGN_OR_RETURN(EmbedBody body, parse_common(from));
+  EmbedBody body;
+  WDE_ASSIGN_OR_RETURN(body.inputs, parse_inputs(from, "inputs"));
+  WDE_ASSIGN_OR_RETURN(body.options, parse_text_options(from));
   WDE_ASSIGN_OR_RETURN(body.normalize, field(json::get_bool(from, "normalize", true)));
   WDE_ASSIGN_OR_RETURN(body.dimensions, parse_dimensions(from));
   return body;
@@ -147,7 +30,10 @@ Result<EmbedBody> parse_embed_request(std::string_view text) {
 
 Result<EmbedBody> parse_embed_all_request(std::string_view text) {
   WDE_ASSIGN_OR_RETURN(const json::object from, parse_object(text));
-  return parse_common(from);
+  EmbedBody body;
+  WDE_ASSIGN_OR_RETURN(body.inputs, parse_inputs(from, "inputs"));
+  WDE_ASSIGN_OR_RETURN(body.options, parse_text_options(from));
+  return body;
 }
 
 Result<OpenAiEmbeddingsBody> parse_openai_embeddings_request(std::string_view text) {

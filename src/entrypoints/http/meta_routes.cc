@@ -36,6 +36,35 @@ void append_member(std::string& out, std::string_view key, int64_t number) {
   out += fmt::format("{}\"{}\":{}", out.back() == '{' ? "" : ",", key, number);
 }
 
+// {"classifier":{"id2label":{"0":"a"},"label2id":{"a":0}}}
+void append_labels(std::string& out, std::string_view kind,
+                   const std::vector<std::string>& labels) {
+  out += fmt::format("\"{}\":{{\"id2label\":{{", kind);
+  for (size_t i = 0; i < labels.size(); ++i) append_member(out, fmt::format("{}", i), labels[i]);
+  out += "},\"label2id\":{";
+  for (size_t i = 0; i < labels.size(); ++i) append_member(out, labels[i], static_cast<int64_t>(i));
+  out += "}}";
+}
+
+// TEI's three kinds of model; what it has no word for is told as its nearest.
+void append_model_type(std::string& out, const Service& service) {
+  const ModelInfo& model = service.engine.info();
+  out += ",\"model_type\":{";
+  if (serves(service, Task::kRerank)) {
+    append_labels(out, "reranker", model.labels);
+  } else if (serves(service, Task::kClassify) || serves(service, Task::kClassifyTokens)) {
+    append_labels(out, "classifier", model.labels);
+  } else {
+    out += "\"embedding\":{";
+    append_member(out, "pooling",
+                  serves(service, Task::kEmbed)    ? model.pooling
+                  : serves(service, Task::kSparse) ? "splade"
+                                                   : "token");
+    out += '}';
+  }
+  out += '}';
+}
+
 std::string info_document(const Service& service) {
   const ModelInfo& model = service.engine.info();
   const ServerOptions& options = service.options;
@@ -48,9 +77,7 @@ std::string info_document(const Service& service) {
   }
   append_member(out, "model_dtype", tei_dtype(model.dtype));
   append_member(out, "served_model_name", service.model_name());
-  out += ",\"model_type\":{\"embedding\":{";
-  append_member(out, "pooling", model.pooling);
-  out += "}}";
+  append_model_type(out, service);
   append_member(out, "max_concurrent_requests", options.max_concurrent_requests);
   append_member(out, "max_input_length", model.max_length);
   append_member(out, "max_batch_tokens", model.max_batch_tokens);

@@ -69,13 +69,7 @@ std::vector<Request> make_requests(const Service& service, OpenAiEmbeddingsBody&
 void handle_openai_embeddings(Service& service, const HttpRequest& request,
                               std::shared_ptr<Reply> reply) {
   Result<OpenAiEmbeddingsBody> body = parse_openai_embeddings_request(request.body);
-  if (!body.ok()) {
-    service.counters.count_failure(body.status());
-    reply->answer(Work::kShort, [status = body.status()] {
-      return body_error_response(ErrorStyle::kOpenAi, status);
-    });
-    return;
-  }
+  if (!body.ok()) return refuse_body(service, *reply, ErrorStyle::kOpenAi, body.status());
   BatchCall::Call call;
   call.requests = make_requests(service, *body);
   call.batch = body->input.batch;

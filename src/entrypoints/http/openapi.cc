@@ -31,6 +31,59 @@ constexpr std::string_view kSchemas = R"json({
 "Vector": {"type": "array", "items": {"type": "number", "format": "float"}},
 "Embeddings": {"type": "array", "items": {"$ref": "#/components/schemas/Vector"}},
 "TokenEmbeddings": {"type": "array", "items": {"$ref": "#/components/schemas/Embeddings"}},
+"EmbedHybridRequest": {"allOf": [{"$ref": "#/components/schemas/EmbedAllRequest"}, {"type": "object", "properties": {
+  "normalize": {"type": "boolean", "default": true},
+  "return": {"type": "array", "items": {"type": "string", "enum": ["dense", "sparse", "colbert"]},
+    "description": "default: what the model has"}}}]},
+"Sparse": {"type": "array", "items": {"type": "object", "properties": {
+  "index": {"type": "integer"}, "value": {"type": "number", "format": "float"}}}},
+"SparseEmbeddings": {"type": "array", "items": {"$ref": "#/components/schemas/Sparse"}},
+"HybridEmbeddings": {"type": "array", "items": {"type": "object", "properties": {
+  "dense": {"$ref": "#/components/schemas/Vector"},
+  "sparse": {"$ref": "#/components/schemas/Sparse"},
+  "colbert": {"$ref": "#/components/schemas/Embeddings"}}}},
+"RerankRequest": {"type": "object", "required": ["query", "texts"], "properties": {
+  "query": {"type": "string"}, "texts": {"$ref": "#/components/schemas/Texts"},
+  "truncate": {"type": "boolean", "nullable": true, "default": null},
+  "truncation_direction": {"type": "string", "enum": ["left", "right", "Left", "Right"], "default": "right"},
+  "raw_scores": {"type": "boolean", "default": false, "description": "logits"},
+  "return_text": {"type": "boolean", "default": false}}},
+"Ranking": {"type": "array", "items": {"type": "object", "properties": {
+  "index": {"type": "integer"}, "score": {"type": "number", "format": "float"}, "text": {"type": "string"}}}},
+"PredictRequest": {"type": "object", "required": ["inputs"], "properties": {
+  "inputs": {"description": "A text, a pair of texts, or an array of lists of one or two.", "oneOf": [
+    {"type": "string"}, {"$ref": "#/components/schemas/Texts"},
+    {"type": "array", "items": {"$ref": "#/components/schemas/Texts"}}]},
+  "truncate": {"type": "boolean", "nullable": true, "default": null},
+  "truncation_direction": {"type": "string", "enum": ["left", "right", "Left", "Right"], "default": "right"},
+  "raw_scores": {"type": "boolean", "default": false, "description": "logits"}}},
+"Labels": {"type": "array", "items": {"type": "object", "properties": {
+  "label": {"type": "string"}, "score": {"type": "number", "format": "float"}}}},
+"Prediction": {"oneOf": [{"$ref": "#/components/schemas/Labels"},
+  {"type": "array", "items": {"$ref": "#/components/schemas/Labels"}}]},
+"PredictTokensRequest": {"type": "object", "required": ["inputs"], "properties": {
+  "inputs": {"oneOf": [{"type": "string"}, {"$ref": "#/components/schemas/Texts"}]},
+  "truncate": {"type": "boolean", "nullable": true, "default": null},
+  "truncation_direction": {"type": "string", "enum": ["left", "right", "Left", "Right"], "default": "right"},
+  "aggregation": {"type": "string", "enum": ["none", "simple", "first", "average", "max"], "default": "simple"}}},
+"Spans": {"type": "array", "items": {"type": "object", "properties": {
+  "start": {"type": "integer", "description": "code points"}, "end": {"type": "integer"},
+  "label": {"type": "string"}, "score": {"type": "number", "format": "float"}, "text": {"type": "string"}}}},
+"TokenPrediction": {"oneOf": [{"$ref": "#/components/schemas/Spans"},
+  {"type": "array", "items": {"$ref": "#/components/schemas/Spans"}}]},
+"SimilarityRequest": {"type": "object", "required": ["inputs"], "properties": {
+  "inputs": {"type": "object", "required": ["source_sentence", "sentences"], "properties": {
+    "source_sentence": {"type": "string"}, "sentences": {"$ref": "#/components/schemas/Texts"}}},
+  "parameters": {"type": "object", "nullable": true, "properties": {
+    "truncate": {"type": "boolean", "nullable": true, "default": null},
+    "truncation_direction": {"type": "string", "enum": ["left", "right", "Left", "Right"], "default": "right"},
+    "prompt_name": {"type": "string", "nullable": true, "default": null}}}}},
+"RootRequest": {"oneOf": [{"$ref": "#/components/schemas/EmbedRequest"},
+  {"$ref": "#/components/schemas/RerankRequest"}, {"$ref": "#/components/schemas/PredictRequest"},
+  {"$ref": "#/components/schemas/PredictTokensRequest"}, {"$ref": "#/components/schemas/EmbedHybridRequest"}]},
+"RootAnswer": {"oneOf": [{"$ref": "#/components/schemas/Embeddings"}, {"$ref": "#/components/schemas/Ranking"},
+  {"$ref": "#/components/schemas/Prediction"}, {"$ref": "#/components/schemas/TokenPrediction"},
+  {"$ref": "#/components/schemas/SparseEmbeddings"}, {"$ref": "#/components/schemas/HybridEmbeddings"}]},
 "OpenAiEmbeddingsRequest": {"type": "object", "required": ["input"], "properties": {
   "input": {"$ref": "#/components/schemas/InputList"},
   "model": {"type": "string"},

@@ -21,10 +21,24 @@ constexpr Cost kCompute = Cost::kCompute;
 constexpr auto kRoutes = std::to_array<Route>({
     {"POST", "/embed", handle_embed, kTei, kNeedsKey, kCompute,
      "One vector per input", "EmbedRequest", "Embeddings"},
-    {"POST", "/", handle_embed, kTei, kNeedsKey, kCompute,
-     "What the model is for: the same as /embed", "EmbedRequest", "Embeddings"},
+    {"POST", "/", handle_root, kTei, kNeedsKey, kCompute,
+     "What the model is for: /rerank, /predict, /predict_tokens, /embed, /embed_sparse or "
+     "/embed_hybrid", "RootRequest", "RootAnswer"},
     {"POST", "/embed_all", handle_embed_all, kTei, kNeedsKey, kCompute,
      "The last hidden state of every token of every input", "EmbedAllRequest", "TokenEmbeddings"},
+    {"POST", "/embed_sparse", handle_embed_sparse, kTei, kNeedsKey, kCompute,
+     "The weights of vocabulary entries for every input", "EmbedAllRequest", "SparseEmbeddings"},
+    {"POST", "/embed_hybrid", handle_embed_hybrid, kTei, kNeedsKey, kCompute,
+     "A dense vector, a sparse one and a multi-vector per input, from one pass", "EmbedHybridRequest",
+     "HybridEmbeddings"},
+    {"POST", "/rerank", handle_rerank, kTei, kNeedsKey, kCompute,
+     "How well each text answers the query, best first", "RerankRequest", "Ranking"},
+    {"POST", "/predict", handle_predict, kTei, kNeedsKey, kCompute,
+     "A score for each label of a text or a pair of texts", "PredictRequest", "Prediction"},
+    {"POST", "/predict_tokens", handle_predict_tokens, kTei, kNeedsKey, kCompute,
+     "Labelled spans of every text", "PredictTokensRequest", "TokenPrediction"},
+    {"POST", "/similarity", handle_similarity, kTei, kNeedsKey, kCompute,
+     "The cosine of one text and each of several", "SimilarityRequest", "Vector"},
     {"POST", "/v1/embeddings", handle_openai_embeddings, kOpenAi, kNeedsKey, kCompute,
      "OpenAI's embeddings, always normalized", "OpenAiEmbeddingsRequest", "OpenAiEmbeddings"},
     {"POST", "/embeddings", handle_openai_embeddings, kOpenAi, kNeedsKey, kCompute,
@@ -89,6 +103,11 @@ HttpResponse preflight_response(const HttpRequest& head) {
 }  // namespace
 
 std::span<const Route> routes() { return kRoutes; }
+
+bool serves(const Service& service, Task task) {
+  const std::vector<Task>& tasks = service.engine.info().tasks;
+  return std::find(tasks.begin(), tasks.end(), task) != tasks.end();
+}
 
 Screening screen(const ServerOptions& options, const HttpRequest& head) {
   if (head.method == "OPTIONS" && !head.header("access-control-request-method").empty()) {

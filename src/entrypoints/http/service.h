@@ -54,6 +54,8 @@ std::span<const Route> routes();
 using Screening = std::variant<const Route*, HttpResponse>;
 Screening screen(const ServerOptions& options, const HttpRequest& head);
 
+bool serves(const Service& service, Task task);
+
 // The CORS headers of any answer to this request.
 Headers cors_headers(const ServerOptions& options, const HttpRequest& head);
 

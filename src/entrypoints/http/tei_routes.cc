@@ -1,5 +1,7 @@
-// TEI's /embed and /embed_all.
+// TEI's /embed, /embed_all and /embed_sparse, and /embed_hybrid, whose answer has several parts.
 #include "base/json.h"
+#include "base/status.h"
+#include "entrypoints/answer_json.h"
 #include "entrypoints/http/batch_call.h"
 #include "entrypoints/http/bodies.h"
 #include "entrypoints/http/handlers.h"
@@ -7,41 +9,22 @@
 namespace wde::http {
 namespace {
 
-std::vector<Request> make_requests(const Service& service, EmbedBody& body, Task task) {
+// Requests of one task for these inputs, in their order.
+std::vector<Request> make_requests(const Service& service, InputList& inputs,
+                                   const TextOptions& options, Task task) {
   std::vector<Request> requests;
-  requests.reserve(body.inputs.items.size());
-  const bool truncate = body.truncate.value_or(service.options.auto_truncate);
-  for (Input& input : body.inputs.items) {
-    Request request;
-    request.task = task;
-    request.input = std::move(input);
-    request.prompt_name = body.prompt_name;
-    request.adapter = body.adapter;
-    request.over_long = truncate ? OverLong::kTruncate : OverLong::kError;
-    request.truncation_side = body.truncation_side;
-    if (task == Task::kEmbed) {
-      request.normalize = body.normalize;
-      request.dimensions = body.dimensions;
-    }
-    requests.push_back(std::move(request));
+  requests.reserve(inputs.items.size());
+  for (Input& input : inputs.items) {
+    requests.push_back(text_request(service, options, task, std::move(input)));
   }
   return requests;
-}
-
-void append_rows(std::string& out, const Response& response) {
-  const std::span<const float> values = response.values;
-  const auto columns = static_cast<size_t>(response.columns);
-  for (size_t row = 0; row < static_cast<size_t>(response.rows); ++row) {
-    if (row != 0) out += ',';
-    json::append_array(out, values.subspan(row * columns, columns));
-  }
 }
 
 std::string write_embeddings(const BatchResult& result) {
   std::string out;
   for (const Response& response : result.responses) {
     out += out.empty() ? '[' : ',';
-    append_rows(out, response);
+    json::append_array(out, response.values);
   }
   return out += ']';
 }
@@ -50,38 +33,130 @@ std::string write_token_embeddings(const BatchResult& result) {
   std::string out;
   for (const Response& response : result.responses) {
     out += out.empty() ? "[[" : ",[";
-    append_rows(out, response);
+    entrypoints::append_rows(out, response.values, response.columns);
     out += ']';
   }
   return out += ']';
 }
 
-void start_call(Service& service, const HttpRequest& request, std::shared_ptr<Reply> reply,
-                Result<EmbedBody> body, Task task) {
-  if (!body.ok()) {
-    service.counters.count_failure(body.status());
-    reply->answer(Work::kShort, [status = body.status()] {
-      return body_error_response(ErrorStyle::kTei, status);
-    });
-    return;
+std::string write_sparse(const BatchResult& result) {
+  std::string out;
+  for (const Response& response : result.responses) {
+    out += out.empty() ? '[' : ',';
+    entrypoints::append_sparse(out, response.sparse);
   }
+  return out += ']';
+}
+
+// {"dense":[…],"sparse":[…],"colbert":[[…]]}, of which those that are wanted.
+void append_hybrid(std::string& out, const Response& response, const HybridBody& wanted) {
+  out += '{';
+  const auto begin = [&out](std::string_view name) {
+    out += fmt::format("{}\"{}\":", out.back() == '{' ? "" : ",", name);
+  };
+  if (wanted.dense) {
+    begin("dense");
+    json::append_array(out, response.values);
+  }
+  if (wanted.sparse) {
+    begin("sparse");
+    entrypoints::append_sparse(out, response.sparse);
+  }
+  if (wanted.token_vectors) {
+    begin("colbert");
+    // A model that gives nothing else has them as its answer's rows.
+    const bool alone = response.task == Task::kMultiVector;
+    out += '[';
+    entrypoints::append_rows(out, alone ? response.values : response.token_vectors.values,
+                             alone ? response.columns : response.token_vectors.columns);
+    out += ']';
+  }
+  out += '}';
+}
+
+std::string write_hybrid(const BatchResult& result, const HybridBody& wanted) {
+  std::string out;
+  for (const Response& response : result.responses) {
+    out += out.empty() ? '[' : ',';
+    append_hybrid(out, response, wanted);
+  }
+  return out += ']';
+}
+
+// The one task that makes what is wanted; without a word of it in the body, what the model has.
+Task settle_hybrid(const Service& service, HybridBody& body) {
+  const bool silent = !body.dense && !body.sparse && !body.token_vectors;
+  const auto only = [&](Task task, bool asked, bool others) {
+    return serves(service, task) && !serves(service, Task::kHybrid) && (silent || asked) && !others;
+  };
+  if (only(Task::kEmbed, body.dense, body.sparse || body.token_vectors)) {
+    body.dense = true;
+    return Task::kEmbed;
+  }
+  if (only(Task::kSparse, body.sparse, body.dense || body.token_vectors)) {
+    body.sparse = true;
+    return Task::kSparse;
+  }
+  if (only(Task::kMultiVector, body.token_vectors, body.dense || body.sparse)) {
+    body.token_vectors = true;
+    return Task::kMultiVector;
+  }
+  if (silent) body.dense = body.sparse = body.token_vectors = true;
+  return Task::kHybrid;
+}
+
+void start_vectors(Service& service, const HttpRequest& request, std::shared_ptr<Reply> reply,
+                   Result<EmbedBody> body, Task task, BatchCall::Finish finish) {
+  if (!body.ok()) return refuse_body(service, *reply, ErrorStyle::kTei, body.status());
   BatchCall::Call call;
-  call.requests = make_requests(service, *body, task);
+  call.requests = make_requests(service, body->inputs, body->options, task);
+  if (task == Task::kEmbed) {
+    for (Request& each : call.requests) {
+      each.normalize = body->normalize;
+      each.dimensions = body->dimensions;
+    }
+  }
   call.batch = body->inputs.batch;
   call.arrival = request.arrival;
-  call.finish = task == Task::kEmbed ? write_embeddings : write_token_embeddings;
+  call.finish = std::move(finish);
   BatchCall::start(service, std::move(call), std::move(reply));
 }
 
 }  // namespace
 
 void handle_embed(Service& service, const HttpRequest& request, std::shared_ptr<Reply> reply) {
-  start_call(service, request, std::move(reply), parse_embed_request(request.body), Task::kEmbed);
+  start_vectors(service, request, std::move(reply), parse_embed_request(request.body), Task::kEmbed,
+                write_embeddings);
 }
 
 void handle_embed_all(Service& service, const HttpRequest& request, std::shared_ptr<Reply> reply) {
-  start_call(service, request, std::move(reply), parse_embed_all_request(request.body),
-             Task::kHidden);
+  start_vectors(service, request, std::move(reply), parse_embed_all_request(request.body),
+                Task::kHidden, write_token_embeddings);
+}
+
+void handle_embed_sparse(Service& service, const HttpRequest& request,
+                         std::shared_ptr<Reply> reply) {
+  start_vectors(service, request, std::move(reply), parse_embed_all_request(request.body),
+                Task::kSparse, write_sparse);
+}
+
+void handle_embed_hybrid(Service& service, const HttpRequest& request,
+                         std::shared_ptr<Reply> reply) {
+  Result<HybridBody> body = parse_hybrid_request(request.body);
+  if (!body.ok()) return refuse_body(service, *reply, ErrorStyle::kTei, body.status());
+  const Task task = settle_hybrid(service, *body);
+  BatchCall::Call call;
+  call.requests = make_requests(service, body->inputs, body->options, task);
+  if (body->dense) {
+    for (Request& each : call.requests) each.normalize = body->normalize;
+  }
+  call.batch = body->inputs.batch;
+  call.arrival = request.arrival;
+  body->inputs.items.clear();
+  call.finish = [wanted = std::move(body).value()](const BatchResult& result) {
+    return write_hybrid(result, wanted);
+  };
+  BatchCall::start(service, std::move(call), std::move(reply));
 }
 
 }  // namespace wde::http

@@ -1,0 +1,39 @@
+// Answers that are scores made of logits: rerank and classify.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "pipeline/answer.h"
+#include "pipeline/limits.h"
+
+namespace wde::pipeline {
+
+// The scores of a row of logits.
+std::vector<float> scores(std::span<const float> logits, ScoreFunction function);
+
+// kRerank: the one score of a pair.
+class RerankAnswers final : public AnswerMaker {
+ public:
+  explicit RerankAnswers(ScoreFunction function) : function_(function) {}
+  void make(const schema::SchedulableRequest& request, std::span<const RequestRows> parts,
+            Response* response) const override;
+
+ private:
+  ScoreFunction function_;
+};
+
+// kClassify: every label with its score.
+class ClassifyAnswers final : public AnswerMaker {
+ public:
+  ClassifyAnswers(std::vector<std::string> labels, ScoreFunction function)
+      : labels_(std::move(labels)), function_(function) {}
+  void make(const schema::SchedulableRequest& request, std::span<const RequestRows> parts,
+            Response* response) const override;
+
+ private:
+  std::vector<std::string> labels_;
+  ScoreFunction function_;
+};
+
+}  // namespace wde::pipeline

@@ -1,0 +1,98 @@
+// Which workflow a folder gets, and what its labels come to.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "support/paths.h"
+#include "workflow/labels.h"
+#include "workflow/workflow.h"
+
+namespace wde::workflow {
+namespace {
+
+using pipeline::ScoreFunction;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+std::string chosen(const std::string& model, EngineOptions options = {}) {
+  const auto folder = checkpoint::read_model_folder(test::fixture(model), {.weights = false});
+  EXPECT_TRUE(folder.ok()) << folder.status().message();
+  if (!folder.ok()) return {};
+  const auto manifest = choose_manifest(*folder, options);
+  return manifest.ok() ? std::string((*manifest)->name) : manifest.status().message();
+}
+
+TEST(ChooseManifest, ByTheFoldersFields) {
+  EXPECT_EQ(chosen("models/mean_normalize"), "embedding");
+  EXPECT_EQ(chosen("models/plain_vocab_txt"), "embedding");
+  EXPECT_EQ(chosen("task_models/bert_rerank"), "cross_encoder");
+  EXPECT_EQ(chosen("task_models/bert_softmax"), "sequence_classification");
+  EXPECT_EQ(chosen("task_models/bert_tokens"), "token_classification");
+  EXPECT_EQ(chosen("task_models/bert_sparse_twice"), "sparse_embedding");
+  EXPECT_EQ(chosen("task_models/colbert_stanford"), "multi_vector");
+  EXPECT_EQ(chosen("task_models/colbert_pylate"), "multi_vector");
+  EXPECT_EQ(chosen("task_models/colbert_native"), "multi_vector");
+  EXPECT_EQ(chosen("task_models/bge_m3"), "hybrid");
+}
+
+TEST(ChooseManifest, TheTaskPassesOverWhatDoesNotServeIt) {
+  EngineOptions options;
+  // A masked language model without module files is an embedder, unless it is asked for weights.
+  EXPECT_EQ(chosen("task_models/bert_sparse"), "embedding");
+  options.task = Task::kSparse;
+  EXPECT_EQ(chosen("task_models/bert_sparse", options), "sparse_embedding");
+  options.task = Task::kEmbed;
+  EXPECT_EQ(chosen("task_models/bert_rerank", options), "embedding");
+  options.task = Task::kClassify;
+  EXPECT_THAT(chosen("models/mean_normalize", options), HasSubstr("it serves: embed, hidden"));
+  options.workflow = "embedding";
+  EXPECT_THAT(chosen("task_models/bert_softmax", options), HasSubstr("does not serve"));
+}
+
+TEST(ChooseManifest, AnArchitectureThatNobodyServesIsNamedWithTheNearest) {
+  auto folder =
+      checkpoint::read_model_folder(test::fixture("models/mean_normalize"), {.weights = false});
+  ASSERT_TRUE(folder.ok());
+  folder->architectures = {"BertForSequenceClassificatoin"};
+  const Status status = choose_manifest(*folder, {}).status();
+  EXPECT_EQ(status.code(), StatusCode::kUnsupported);
+  EXPECT_THAT(status.message(), HasSubstr("BertForSequenceClassificatoin"));
+  EXPECT_THAT(status.message(), HasSubstr("nearest is \"BertForSequenceClassification\""));
+}
+
+json::object config(const char* text) { return json::parse(text)->as_object(); }
+
+TEST(Labels, InTheOrderOfTheirIds) {
+  EXPECT_THAT(*read_labels(config(R"({"id2label":{"1":"b","0":"a"}})")), ElementsAre("a", "b"));
+  EXPECT_THAT(*read_labels(config("{}")), ElementsAre("LABEL_0", "LABEL_1"));
+  EXPECT_THAT(*read_labels(config(R"({"num_labels":1})")), ElementsAre("LABEL_0"));
+  for (const char* wrong : {R"({"id2label":{"0":"a","2":"b"}})", R"({"id2label":{"x":"a"}})",
+                            R"({"id2label":{"0":"a","00":"b"}})", R"({"num_labels":0})"}) {
+    EXPECT_EQ(read_labels(config(wrong)).status().code(), StatusCode::kDataLoss) << wrong;
+  }
+}
+
+TEST(Labels, ScoresByTheKindOfProblem) {
+  EXPECT_EQ(*read_classify_scores(config("{}"), 1), ScoreFunction::kSigmoid);
+  EXPECT_EQ(*read_classify_scores(config("{}"), 2), ScoreFunction::kSoftmax);
+  EXPECT_EQ(*read_classify_scores(config(R"({"problem_type":"multi_label_classification"})"), 3),
+            ScoreFunction::kSigmoid);
+  EXPECT_EQ(*read_classify_scores(config(R"({"problem_type":"regression"})"), 1),
+            ScoreFunction::kIdentity);
+  EXPECT_THAT(read_classify_scores(config(R"({"problem_type":"ranking"})"), 1).status().message(),
+              HasSubstr("\"ranking\""));
+}
+
+TEST(Labels, ACrossEncodersActivation) {
+  checkpoint::ModelFolder folder;
+  EXPECT_EQ(*read_rerank_scores(folder), ScoreFunction::kSigmoid);
+  folder.config =
+      config(R"({"sbert_ce_default_activation_function":"torch.nn.modules.linear.Identity"})");
+  EXPECT_EQ(*read_rerank_scores(folder), ScoreFunction::kIdentity);
+  folder.activation_fn = "torch.nn.modules.activation.Sigmoid";
+  EXPECT_EQ(*read_rerank_scores(folder), ScoreFunction::kSigmoid);
+  folder.activation_fn = "torch.nn.modules.activation.Softplus";
+  EXPECT_EQ(read_rerank_scores(folder).status().code(), StatusCode::kUnsupported);
+}
+
+}  // namespace
+}  // namespace wde::workflow

@@ -1,0 +1,406 @@
+#!/usr/bin/env python3
+"""Makes tests/data/task_models (tiny random models with heads) and tests/data/task_goldens (what transformers and
+sentence-transformers answer with them, in fp32, one input at a time). tests/data/README.md describes the files.
+
+    build/venv/bin/python tools/golden_tasks.py            # all of them
+    build/venv/bin/python tools/golden_tasks.py NAME …     # some
+
+The weights come from numpy's seeded generator, so a second run writes the same models.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+import sys
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import numpy as np
+import safetensors.torch
+import sentence_transformers
+import tokenizers
+import torch
+import transformers
+
+import golden_encoders
+import golden_models
+import golden_rotary
+import golden_texts
+import make_goldens
+
+DATA = pathlib.Path(__file__).resolve().parent.parent / "tests" / "data"
+ENTITIES = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC", "MISC", "odd-ly"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Spec:
+    """An encoder of golden_encoders with one head. `folder_config` is added to the config.json that is written."""
+
+    name: str
+    about: str
+    encoder: golden_encoders.EncoderSpec  # its architecture is the head's
+    task: str
+    folder_config: dict = dataclasses.field(default_factory=dict)
+    sentence_transformers: dict | None = None  # config_sentence_transformers.json
+    options: tuple = ()  # of the requests, beside none
+    files: tuple = ()  # (path, JSON) of the folder, beside those that every one has
+    markers: tuple = ()  # added to the vocabulary
+    linear: int = 0  # outputs of a projection without a bias: "linear.weight" of the checkpoint, or 1_Dense's
+
+
+BERT = golden_encoders.EncoderSpec("bert", "", 0, "BertModel", golden_encoders.BERT_LIKE, types=True, max_length=40)
+# The class of transformers that a task's checkpoint is saved from.
+HEADS = {"rerank": "ForSequenceClassification", "classify": "ForSequenceClassification",
+         "classify-tokens": "ForTokenClassification", "sparse": "ForMaskedLM",
+         "multivector": "Model", "hybrid": "Model"}
+
+
+def with_head(encoder, seed, task, **config):
+    return dataclasses.replace(encoder, seed=seed, architecture=encoder.architecture.replace("Model", HEADS[task]),
+                               config=encoder.config | config)
+
+
+def bert(seed, task, **config):
+    return with_head(BERT, seed, task, **config)
+
+
+MODULE = "sentence_transformers."
+TRANSFORMER = {"idx": 0, "name": "0", "path": "", "type": MODULE + "base.modules.transformer.Transformer"}
+IDENTITY = "torch.nn.modules.linear.Identity"
+SPECS = [
+    Spec("bert_rerank", "BERT's pooler and one label: a sigmoid", bert(101, "rerank", num_labels=1), "rerank",
+         options=({"raw_scores": True},)),
+    Spec("bert_rerank_identity", "one label, and a config that asks for the logit itself",
+         bert(102, "rerank", num_labels=1, num_hidden_layers=1), "rerank",
+         {"sentence_transformers": {"activation_fn": IDENTITY, "version": "5.1.0"}}),
+    Spec("bert_rerank_legacy", "the activation under its old name",
+         bert(103, "rerank", num_labels=1, num_hidden_layers=1), "rerank",
+         {"sbert_ce_default_activation_function": IDENTITY}),
+    Spec("bert_rerank_sentence_config", "the activation in config_sentence_transformers.json",
+         bert(104, "rerank", num_labels=1, num_hidden_layers=1), "rerank",
+         sentence_transformers={"model_type": "CrossEncoder", "prompts": {}, "default_prompt_name": None,
+                                "activation_fn": IDENTITY},
+         files=(("modules.json", [TRANSFORMER]),
+                ("sentence_bert_config.json", {"transformer_task": "sequence-classification"}))),
+    Spec("bert_softmax", "three labels",
+         bert(105, "classify", id2label={0: "entailment", 1: "neutral", 2: "contradiction"},
+              label2id={"entailment": 0, "neutral": 1, "contradiction": 2}), "classify",
+         options=({"raw_scores": True},)),
+    Spec("bert_two_labels", "a config that names no labels: LABEL_0 and LABEL_1",
+         bert(106, "classify", num_hidden_layers=1), "classify"),
+    Spec("bert_multi_label", "five labels that may hold at once",
+         bert(107, "classify", num_labels=5, problem_type="multi_label_classification"), "classify"),
+    Spec("bert_regression", "raw values",
+         bert(108, "classify", num_labels=2, problem_type="regression", num_hidden_layers=1), "classify"),
+    Spec("bert_one_label", "one label: a sigmoid", bert(109, "classify", num_labels=1, num_hidden_layers=1),
+         "classify"),
+    Spec("bert_tokens", "labels with and without B- and I-", bert(110, "classify-tokens"), "classify-tokens"),
+]
+
+def module(index, path, kind):
+    return {"idx": index, "name": str(index), "path": path, "type": kind}
+
+
+PYLATE = [TRANSFORMER | {"type": MODULE + "models.Transformer"}, module(1, "1_Dense", "pylate.models.Dense.Dense")]
+NATIVE = [TRANSFORMER, module(1, "1_Dense", MODULE + "base.modules.dense.Dense"),
+          module(2, "2_Mask", MODULE + "multi_vector_encoder.modules.multi_vector_mask.MultiVectorMask"),
+          module(3, "3_Normalize", MODULE + "base.modules.normalize.Normalize")]
+ON_TOKENS = {"module_input_name": "token_embeddings", "module_output_name": "token_embeddings"}
+
+
+def dense_config(outputs, **more):
+    return {"in_features": 24, "out_features": outputs, "bias": False,
+            "activation_function": "torch.nn.modules.linear.Identity"} | more
+
+
+SPECS += [
+    Spec("bert_sparse", "SPLADE over a masked language model whose decoder is tied", bert(120, "sparse"), "sparse"),
+    Spec("bert_sparse_twice", "a SpladePooling that takes the logarithm twice; old module files",
+         bert(121, "sparse", num_hidden_layers=1), "sparse",
+         sentence_transformers={"model_type": "SparseEncoder", "prompts": {"query": "", "document": ""},
+                                "default_prompt_name": None, "similarity_fn_name": "dot"},
+         files=(("modules.json", [TRANSFORMER | {"type": MODULE + "sparse_encoder.models.MLMTransformer"},
+                                  module(1, "1_SpladePooling", MODULE + "sparse_encoder.models.SpladePooling")]),
+                ("1_SpladePooling/config.json", {"pooling_strategy": "max", "activation_function": "log1p_relu",
+                                                 "word_embedding_dimension": 307}))),
+    Spec("colbert_stanford", "Stanford's ColBERT: HF_ColBERT and artifact.metadata; added tokens are not attended to",
+         bert(130, "multivector"), "multivector", {"architectures": ["HF_ColBERT"]},
+         files=(("artifact.metadata", {"query_token_id": "[unused0]", "doc_token_id": "[unused1]", "query_token": "[Q]",
+                                       "doc_token": "[D]", "dim": 16, "doc_maxlen": 30, "query_maxlen": 20,
+                                       "mask_punctuation": True, "attend_to_mask_tokens": False}),),
+         markers=("[unused0]", "[unused1]"), linear=16),
+    Spec("colbert_stanford_attended", "the same, the added tokens attended to; every document token kept",
+         bert(131, "multivector", num_hidden_layers=1), "multivector", {"architectures": ["HF_ColBERT"]},
+         files=(("artifact.metadata", {"query_token_id": "[unused0]", "doc_token_id": "[unused1]", "doc_maxlen": 25,
+                                       "query_maxlen": 32, "mask_punctuation": False, "attend_to_mask_tokens": True}),),
+         markers=("[unused0]", "[unused1]"), linear=11),
+    Spec("colbert_pylate", "PyLate's files, with prompts behind the markers and a skip-list of its own",
+         bert(132, "multivector"), "multivector",
+         sentence_transformers={"model_type": "ColBERT", "query_prefix": "[Q] ", "document_prefix": "[D] ",
+                                "query_length": 24, "document_length": 31, "do_query_expansion": True,
+                                "attend_to_expansion_tokens": False, "skiplist_words": [".", ",", "the"],
+                                "prompts": {"query": "ask: ", "document": ""}, "default_prompt_name": None,
+                                "similarity_fn_name": "MaxSim"},
+         files=(("modules.json", PYLATE), ("1_Dense/config.json", dense_config(13))),
+         markers=("[Q] ", "[D] "), linear=13),
+    Spec("colbert_native", "sentence-transformers' own files: no markers, expansion to a least length, no skip-list",
+         bert(133, "multivector", num_hidden_layers=1), "multivector",
+         sentence_transformers={"model_type": "MultiVectorEncoder", "prompts": {"query": "query: ", "document": ""},
+                                "default_prompt_name": None, "similarity_fn_name": "maxsim"},
+         files=(("modules.json", NATIVE), ("1_Dense/config.json", dense_config(13, **ON_TOKENS)),
+                ("2_Mask/config.json", {"skiplist_words": ["the"], "skiplist_tasks": ["query", "document"],
+                                        "keep_only_token_ids": None}),
+                ("3_Normalize/config.json", ON_TOKENS),
+                ("sentence_bert_config.json", {"max_seq_length": 38, "do_lower_case": False, "document_length": 33,
+                                               "query_expansion": {"strategy": "min", "length": 15, "attend": True,
+                                                                   "token": None}})), linear=13),
+    Spec("bge_m3", "bge-m3's three heads", with_head(
+        next(spec for spec in golden_encoders.SPECS if spec.name == "xlm_roberta_cls"), 140, "hybrid"), "hybrid",
+         files=(("modules.json", [TRANSFORMER, module(1, "1_Pooling", MODULE + "models.Pooling"),
+                                  module(2, "2_Normalize", MODULE + "models.Normalize")]),
+                ("1_Pooling/config.json", {"word_embedding_dimension": 40, "pooling_mode_cls_token": True,
+                                           "pooling_mode_mean_tokens": False}),
+                ("2_Normalize/config.json", {}))),
+]
+
+# The other encoders, each with each of its heads.
+FAMILIES = ["roberta", "xlm_roberta_cls", "camembert", "distilbert", "electra", "albert", "mpnet", "deberta_v3",
+            "modernbert", "eurobert", "gte_transformers"]
+
+
+def family_specs():
+    encoders = {spec.name: spec for spec in golden_encoders.SPECS + golden_rotary.SPECS}
+    specs = []
+    for index, name in enumerate(FAMILIES):
+        seed, family = 200 + 10 * index, name.removesuffix("_cls").removesuffix("_transformers")
+        for offset, task in enumerate(("rerank", "classify-tokens", "sparse")):
+            labels = {"num_labels": 1} if task == "rerank" else {}
+            encoder = with_head(encoders[name], seed + offset, task, **labels)
+            specs.append(Spec(f"{family}_{task.removeprefix('classify-')}", f"{encoder.architecture}'s head", encoder,
+                              task))
+    return specs
+
+
+SPECS += family_specs()
+AGGREGATIONS = ("none", "simple", "first", "average", "max")
+
+
+def make_config(spec, vocab):
+    config = spec.encoder.config | {"vocab_size": vocab, "pad_token_id": spec.encoder.pad_id}
+    if spec.task == "classify-tokens":
+        config |= {"id2label": dict(enumerate(ENTITIES)), "label2id": {l: i for i, l in enumerate(ENTITIES)}}
+    return getattr(transformers, spec.encoder.architecture).config_class(**config)
+
+
+def randomize(model, seed):
+    """Norms and biases vary as much as weights do, so that a missing, swapped or transposed tensor shows."""
+    random = np.random.default_rng(seed)
+    for name, parameter in sorted(model.named_parameters()):
+        shape = tuple(parameter.shape)
+        is_norm = "norm" in name.lower() and len(shape) == 1
+        if len(shape) > 1:
+            std = 1.0 if "embeddings" in name else 1.3 / shape[-1] ** 0.5
+            value = random.normal(0.0, std, shape)
+        elif is_norm and name.endswith("weight"):
+            value = random.normal(1.0, 0.3, shape)
+        else:
+            value = random.normal(0.0, 0.4, shape)
+        parameter.data = torch.from_numpy(value.astype(np.float32))
+    model.tie_weights()
+    return model.eval()
+
+
+def write_tokenizer(spec, folder):
+    golden_encoders.write_tokenizer(spec.encoder, folder)
+    tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.add_special_tokens(list(spec.markers))
+    (folder / "tokenizer.json").write_text(tokenizer.to_str(pretty=False), encoding="utf-8")
+    if spec.task == "hybrid":  # XLM-RoBERTa's </s>, which bge-m3 leaves out of sparse vectors
+        config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        golden_models.write_json(folder / "tokenizer_config.json", config | {"eos_token": "[SEP]"})
+    return tokenizer.get_vocab_size()
+
+
+def write_linear(spec, folder):
+    """The projection of a multi-vector model, and bge-m3's two linear layers in torch's own files."""
+    random = np.random.default_rng(spec.encoder.seed + 1000)
+
+    def normal(*shape):
+        return torch.from_numpy(random.normal(0.0, 0.3, shape).astype(np.float32))
+
+    if spec.task == "hybrid":
+        for name, outputs in (("sparse_linear.pt", 1), ("colbert_linear.pt", 32)):
+            torch.save({"weight": normal(outputs, spec.encoder.hidden), "bias": normal(outputs)}, folder / name)
+    if not spec.linear:
+        return
+    weight = {"linear.weight": normal(spec.linear, spec.encoder.hidden)}
+    if (folder / "1_Dense").is_dir():
+        golden_models.save_tensors(weight, folder / "1_Dense" / "model.safetensors")
+        return
+    encoder = safetensors.torch.load_file(folder / "model.safetensors")
+    golden_models.save_tensors({"bert." + name: tensor for name, tensor in encoder.items()} | weight,
+                               folder / "model.safetensors")
+
+
+def write_model(spec, folder):
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    vocab = write_tokenizer(spec, folder) + spec.encoder.vocab_padding
+    config = make_config(spec, vocab)
+    model = randomize(getattr(transformers, spec.encoder.architecture)(config), spec.encoder.seed)
+    model.save_pretrained(folder)
+    (folder / "model.safetensors").chmod(0o644)
+    stored = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    golden_models.write_json(folder / "config.json", stored | spec.folder_config)
+    if spec.sentence_transformers is not None:
+        golden_models.write_json(folder / "config_sentence_transformers.json", spec.sentence_transformers)
+    for path, content in spec.files:
+        golden_models.write_json(folder / path, content)
+    write_linear(spec, folder)
+
+
+def number(x):
+    return float(str(np.float32(x)))
+
+
+# ------------------------------------------------------------------ what each task is asked, and answers
+
+
+def texts():
+    """Short ones, one of each length around the limits, and hostile ones."""
+    words = (1, 3, 8, 21, 34, 90)
+    chosen = ["bread and boats", "", "The ferry leaves the old harbour at seven.", "Anna met Bob in Paris, France."]
+    chosen += [golden_texts.long_text(count) for count in words]
+    return chosen + [text for text in golden_texts.HOSTILE if text != ""]
+
+
+def rerank_cases(spec, folder):
+    oracle = sentence_transformers.CrossEncoder(str(folder), device="cpu")
+    for options in ({},) + spec.options:
+        for first, second in golden_texts.PAIRS:
+            pair = [(golden_texts.decode(first), golden_texts.decode(second))]
+            activation = torch.nn.Identity() if options.get("raw_scores") else None
+            score = oracle.predict(pair, activation_fn=activation, show_progress_bar=False)[0]
+            yield golden_texts.field("text", first) | golden_texts.field("pair", second) | {
+                "options": options, "score": number(score)}
+
+
+def classify_cases(spec, folder):
+    oracle = transformers.pipeline("text-classification", model=str(folder), device="cpu")
+    inputs = [(text, None) for text in texts()] + golden_texts.PAIRS
+    for options in ({},) + spec.options:
+        function = "none" if options.get("raw_scores") else None
+        for text, pair in inputs if not options else inputs[:5]:
+            case = golden_texts.field("text", text)
+            given = {"text": [golden_texts.decode(text)]}
+            if pair is not None:
+                case |= golden_texts.field("pair", pair)
+                given["text_pair"] = [golden_texts.decode(pair)]
+            # As lists, since transformers reads an empty second text as none where it is not in a list.
+            features = oracle.tokenizer(**given, truncation="longest_first", return_tensors="pt")
+            with torch.inference_mode():
+                output = oracle.model(**accepted(oracle.model, features))
+            answer = oracle.postprocess(output, function_to_apply=None if function is None else
+                                        transformers.pipelines.text_classification.ClassificationFunction.NONE,
+                                        top_k=None, _legacy=False)
+            yield case | {"options": options,
+                          "labels": [[entry["label"], number(entry["score"])] for entry in answer]}
+
+
+def accepted(model, features):
+    """The features that the model's forward takes."""
+    import inspect
+    names = inspect.signature(model.forward).parameters
+    return {name: value for name, value in features.items() if name in names}
+
+
+def token_cases(spec, folder):
+    oracle = transformers.pipeline("token-classification", model=str(folder), device="cpu")
+    for aggregation in AGGREGATIONS:
+        for text in texts():
+            decoded = golden_texts.decode(text)
+            spans = oracle(decoded, aggregation_strategy=aggregation) if decoded else []
+            yield golden_texts.field("text", text) | {
+                "options": {"aggregation": aggregation},
+                "spans": [[int(span["start"]), int(span["end"]), span.get("entity_group", span.get("entity")),
+                           number(span["score"])] for span in spans]}
+
+
+def sparse_answer(vector):
+    """Of a dense numpy vector."""
+    indices = np.flatnonzero(vector)
+    return {"indices": indices.tolist(), "values": [number(vector[index]) for index in indices]}
+
+
+def sparse_cases(spec, folder):
+    oracle = sentence_transformers.SparseEncoder(str(folder), device="cpu")
+    for text in texts()[:24]:
+        vector = oracle.encode(golden_texts.decode(text), convert_to_sparse_tensor=False, show_progress_bar=False)
+        yield golden_texts.field("text", text) | {"options": {}} | sparse_answer(np.asarray(vector))
+
+
+def rows(matrix):
+    return [[number(x) for x in row] for row in np.asarray(matrix, dtype=np.float32)]
+
+
+def multivector_cases(spec, folder):
+    oracle = sentence_transformers.MultiVectorEncoder(str(folder), device="cpu")
+    for options in ({}, {"prompt_name": "query"}):
+        encode = oracle.encode_query if options else oracle.encode_document
+        for text in texts()[:20]:
+            answer = encode(golden_texts.decode(text), convert_to_numpy=True, show_progress_bar=False)
+            yield golden_texts.field("text", text) | {"options": options, "rows": rows(answer)}
+
+
+def hybrid_cases(spec, folder):
+    """FlagEmbedding's M3Embedder in a few lines: CLS, normalized; the largest weight of each token that is not
+    special; every token's vector but the first's, normalized."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder))
+    model = transformers.AutoModel.from_pretrained(str(folder), dtype=torch.float32).eval()
+    linear = {name: torch.load(folder / f"{name}_linear.pt") for name in ("sparse", "colbert")}
+    roles = ("cls_token", "eos_token", "pad_token", "unk_token")
+    dropped = {tokenizer.convert_tokens_to_ids(getattr(tokenizer, role)) for role in roles}
+
+    def apply(name, hidden):
+        return hidden @ linear[name]["weight"].T + linear[name]["bias"]
+
+    for text in texts():
+        features = tokenizer([golden_texts.decode(text)], truncation=True, return_tensors="pt")
+        with torch.inference_mode():
+            hidden = model(**accepted(model, features)).last_hidden_state[0]
+        weights = torch.relu(apply("sparse", hidden))[:, 0].numpy()
+        sparse = np.zeros(model.config.vocab_size, dtype=np.float32)
+        for token, weight in zip(features["input_ids"][0].tolist(), weights):
+            if token not in dropped:
+                sparse[token] = max(sparse[token], weight)
+        vectors = torch.nn.functional.normalize(apply("colbert", hidden[1:]), dim=-1)
+        dense = torch.nn.functional.normalize(hidden[0], dim=-1)
+        yield golden_texts.field("text", text) | {
+            "options": {}, "embedding": [number(x) for x in dense], "rows": rows(vectors)} | sparse_answer(sparse)
+
+
+CASES = {"rerank": rerank_cases, "classify": classify_cases, "classify-tokens": token_cases, "sparse": sparse_cases,
+         "multivector": multivector_cases, "hybrid": hybrid_cases}
+
+
+def main():
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    wanted = sys.argv[1:]
+    (DATA / "task_goldens").mkdir(parents=True, exist_ok=True)
+    for spec in SPECS:
+        if wanted and spec.name not in wanted:
+            continue
+        folder = DATA / "task_models" / spec.name
+        write_model(spec, folder)
+        cases = list(CASES[spec.task](spec, folder))
+        make_goldens.write_golden(DATA / "task_goldens" / f"{spec.name}.json", {
+            "made_by": make_goldens.versions() | {"script": "tools/golden_tasks.py"},
+            "about": spec.about, "model": f"task_models/{spec.name}", "task": spec.task, "cases": cases})
+        print(f"{spec.name}: {len(cases)} cases", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
