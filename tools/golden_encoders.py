@@ -29,6 +29,8 @@ class EncoderSpec:
     modules: tuple | None = (("pooling", "mean"), ("normalize",))
     max_length: int = 46  # what the tokenizer's config says
     template: str = "[CLS] $ [SEP]"  # what the tokenizer puts around a text
+    features: bool = False  # the vector is the model's own: get_text_features, text_embeds or pooler_output
+    padded: bool = False  # every text to max_length
     vocab_padding: int = 6  # rows of the embedding table beyond the tokenizer's vocabulary
     # Shared with golden_models.Spec, whose module writer serves both.
     layout: str = "old"
@@ -39,6 +41,9 @@ class EncoderSpec:
 # Odd sizes: 3 heads of 8, an intermediate size that no vector divides.
 BERT_LIKE = {"hidden_size": 24, "num_attention_heads": 3, "num_hidden_layers": 2, "intermediate_size": 37,
              "max_position_embeddings": 48}
+
+TOWER = {"hidden_size": 24, "num_attention_heads": 3, "num_hidden_layers": 2, "intermediate_size": 37}
+TINY_VISION = TOWER | {"num_hidden_layers": 1, "intermediate_size": 16, "image_size": 4, "patch_size": 4}
 
 SPECS = [
     EncoderSpec("roberta", "positions from pad_id + 1, which the padding's token does not take; one token type", 101,
@@ -101,6 +106,23 @@ SPECS = [
                 template="$ [SEP]", hidden=40, dtype="bfloat16",
                 modules=(("pooling", "mean"), ("dense", 20, False, "torch.nn.modules.linear.Identity"),
                          ("normalize",))),
+    EncoderSpec("clip", "a whole CLIP: causal, quick GELU, projected at the first end-of-text token", 117, "CLIPModel",
+                {"text_config": TOWER | {"eos_token_id": 3, "max_position_embeddings": 48},
+                 "vision_config": TINY_VISION, "projection_dim": 10}, dtype="float16", features=True, modules=None),
+    EncoderSpec("clip_projection", "the text encoder alone with its projection", 118, "CLIPTextModelWithProjection",
+                TOWER | {"eos_token_id": 3, "max_position_embeddings": 48, "projection_dim": 11,
+                         "layer_norm_eps": 1e-3}, dtype="bfloat16", features=True, modules=None),
+    EncoderSpec("clip_largest_id", "not projected; the token with the largest id, as older configs mean by 2", 119,
+                "CLIPTextModel", TOWER | {"eos_token_id": 2, "max_position_embeddings": 48, "num_hidden_layers": 1},
+                prefix="text_model.", dtype="bfloat16", features=True, modules=None),
+    EncoderSpec("siglip", "every text padded to 28, last token, a head with a bias", 120, "SiglipTextModel",
+                TOWER | {"max_position_embeddings": 28, "projection_size": 15, "hidden_act": "gelu_pytorch_tanh"},
+                template="$ [SEP]", pad_id=1, max_length=28, padded=True, dtype="float16", features=True,
+                modules=None),
+    EncoderSpec("siglip_whole", "a whole SigLIP, whose padding is not what its config says", 121, "SiglipModel",
+                {"text_config": TOWER | {"max_position_embeddings": 20, "num_hidden_layers": 1},
+                 "vision_config": TINY_VISION}, template="$ [SEP]", pad_id=2, max_length=20, padded=True,
+                dtype="bfloat16", features=True, modules=None),
 ]
 
 
@@ -137,7 +159,12 @@ def random_value(random, path, module, name, shape):
 def make_model(spec, vocab):
     """The model with random weights that its dtype can say."""
     model_class = getattr(transformers, spec.architecture)
-    config = model_class.config_class(**spec.config, vocab_size=vocab, pad_token_id=spec.pad_id)
+    text = {"vocab_size": vocab, "pad_token_id": spec.pad_id}
+    if "text_config" in spec.config:  # which keeps its class's pad_token_id, as the models on the hub do
+        text = spec.config["text_config"] | {"vocab_size": vocab}
+        config = model_class.config_class(**spec.config | {"text_config": text})
+    else:
+        config = model_class.config_class(**spec.config | text)
     model = model_class(config).eval()
     random = np.random.default_rng(spec.seed)
     state = {}
@@ -170,7 +197,8 @@ def write_model(spec, folder):
 def check_loaded(spec, model):
     """Every stored tensor must have reached transformers' model."""
     state = model.state_dict()
-    _, expected = make_model(spec, model.get_input_embeddings().weight.shape[0])
+    embeddings = getattr(model, "text_model", model).get_input_embeddings()
+    _, expected = make_model(spec, embeddings.weight.shape[0])
     for name, value in expected.items():
         if name not in state or not torch.equal(state[name], value.float()):
             raise SystemExit(f"{spec.name}: transformers did not load {name}")
@@ -194,7 +222,38 @@ def texts_for(spec):
     return first + golden_texts.corpus()[25:44:6] + [golden_texts.long_text(count) for count in lengths] + HOSTILE
 
 
+class TextFeatures:
+    """A text tower as transformers alone runs it; what make_goldens.Oracle is for sentence-transformers."""
+
+    def __init__(self, spec, folder):
+        self.spec = spec
+        self.model = getattr(transformers, spec.architecture).from_pretrained(folder, dtype=torch.float32).eval()
+        self.tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+        self.max_length = spec.max_length
+        self.dimension = len(self.answer("a", None, {})["embedding"])
+
+    @torch.inference_mode()
+    def answer(self, text, pair, options):
+        self.tokenizer.truncation_side = options.get("truncation_side", "right")
+        limit = min(self.max_length, options.get("max_length", self.max_length))
+        ids = self.tokenizer(text, truncation=True, max_length=limit)["input_ids"]
+        if self.spec.padded:
+            ids += [self.spec.pad_id] * (self.max_length - len(ids))
+        run = getattr(self.model, "get_text_features", self.model)
+        output = run(input_ids=torch.tensor([ids]))
+        embedding = output.text_embeds if "text_embeds" in output else output.pooler_output
+        return {"ids": ids, "type_ids": [0] * len(ids), "hidden": output.last_hidden_state[0].numpy(),
+                "embedding": embedding[0, : options.get("dimensions")].numpy()}
+
+
+def make_oracle(spec, folder):
+    """None where sentence-transformers is the one to ask."""
+    return TextFeatures(spec, folder) if spec.features else None
+
+
 def pairs_for(spec):
+    if spec.features:
+        return []  # of two texts they know nothing
     return golden_texts.PAIRS[:3] + golden_texts.PAIRS[6:9]
 
 

@@ -62,6 +62,8 @@ class Oracle:
             str(folder), device="cpu", model_kwargs={"dtype": dtype})
         self.model = self.st[0].auto_model
         self.tokenizer = self.st.tokenizer
+        self.dimension = self.st.get_embedding_dimension()
+        self.max_length = self.st.max_seq_length
         file = next(pathlib.Path(folder).rglob("tokenizer.json"), None)
         self.rust = tokenizers.Tokenizer.from_file(str(file)) if file is not None else None
         if self.rust is not None:
@@ -177,7 +179,7 @@ def bf16_cosine(kind, spec, folder, oracle):
 
 
 def tiny_golden(kind, spec, folder):
-    oracle = Oracle(folder)
+    oracle = (kind.make_oracle(spec, folder) if kind is golden_encoders else None) or Oracle(folder)
     kind.check_loaded(spec, oracle.model)
     cases = []
     for index, text in enumerate(kind.texts_for(spec)):
@@ -190,8 +192,8 @@ def tiny_golden(kind, spec, folder):
         "made_by": versions(),
         "about": spec.about,
         "model": f"models/{spec.name}",
-        "dimension": oracle.st.get_embedding_dimension(),
-        "max_length": oracle.st.max_seq_length,
+        "dimension": oracle.dimension,
+        "max_length": oracle.max_length,
     } | ({"bf16_cosine": bf16_cosine(kind, spec, folder, oracle)} if kind in DEEP_KINDS else {}) | {
         "cases": cases,
     }
@@ -221,8 +223,8 @@ def make_minilm(model, data):
         "made_by": versions(),
         "about": "the real all-MiniLM-L6-v2",
         "model": "sentence-transformers/all-MiniLM-L6-v2",
-        "dimension": oracle.st.get_embedding_dimension(),
-        "max_length": oracle.st.max_seq_length,
+        "dimension": oracle.dimension,
+        "max_length": oracle.max_length,
         "cases": cases,
     })
     print(f"minilm: {len(cases)} cases", file=sys.stderr)

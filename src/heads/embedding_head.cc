@@ -9,10 +9,10 @@ namespace {
 Result<layers::Linear> load_dense(layers::LoadContext& context, const DenseStep& step) {
   WDE_ASSIGN_OR_RETURN(
       const TensorView weight,
-      step.weights->tensor("linear.weight", Shape{step.out_features, step.in_features}));
+      step.weights->tensor(step.name + ".weight", Shape{step.out_features, step.in_features}));
   TensorView bias;
   if (step.bias) {
-    WDE_ASSIGN_OR_RETURN(bias, step.weights->tensor("linear.bias", Shape{step.out_features}));
+    WDE_ASSIGN_OR_RETURN(bias, step.weights->tensor(step.name + ".bias", Shape{step.out_features}));
   }
   return load_f32_linear(context, weight, bias, step.activation);
 }
@@ -33,6 +33,7 @@ Result<std::unique_ptr<Head>> EmbeddingHead::load(layers::LoadContext& context,
   WDE_CHECK(!spec.poolings.empty());
   auto head = std::make_unique<EmbeddingHead>();
   head->poolings_ = spec.poolings;
+  head->marker_ = spec.marker;
   head->columns_ = hidden_size * static_cast<int64_t>(spec.poolings.size());
   for (const Step& step : spec.steps) {
     const auto* dense = std::get_if<DenseStep>(&step);
@@ -63,8 +64,10 @@ void EmbeddingHead::forward(ops::OpContext& context, const TensorView& hidden,
     ops::pooling(context, {.hidden = hidden,
                            .cu_seqlens = batch.cu_seqlens,
                            .skip = batch.skip,
+                           .ids = batch.ids,
                            .out = rows.slice_columns(static_cast<int64_t>(i) * C, C),
-                           .pooling = poolings_[i]});
+                           .pooling = poolings_[i],
+                           .marker = marker_});
   }
   for (size_t i = 0; i < steps_.size(); ++i) {
     const bool last = i + 1 == steps_.size();

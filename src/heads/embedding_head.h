@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <variant>
 #include <vector>
 
@@ -16,7 +17,7 @@
 
 namespace wde::heads {
 
-// torch.nn.Linear and an activation on pooled vectors; weights "linear.weight" and "linear.bias" of
+// torch.nn.Linear and an activation on pooled vectors; weights "<name>.weight" and "<name>.bias" of
 // the source.
 struct DenseStep {
   int64_t in_features = 0;
@@ -24,12 +25,14 @@ struct DenseStep {
   bool bias = true;
   ops::Activation activation = ops::Activation::kNone;
   const checkpoint::WeightSource* weights = nullptr;  // read only while loading
+  std::string name = "linear";
 };
 struct NormalizeStep {};
 using Step = std::variant<DenseStep, NormalizeStep>;
 
 struct EmbeddingHeadSpec {
   std::vector<ops::Pooling> poolings;  // at least one
+  int32_t marker = 0;                  // of Pooling::kMarked
   std::vector<Step> steps;
 
   // Of the head's rows.
@@ -53,6 +56,7 @@ class EmbeddingHead final : public Head {
   using LoadedStep = std::optional<layers::Linear>;
 
   std::vector<ops::Pooling> poolings_;
+  int32_t marker_ = 0;
   std::vector<LoadedStep> steps_;
   int64_t columns_ = 0;
 };

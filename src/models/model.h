@@ -8,8 +8,21 @@
 
 #include "layers/token_batch.h"
 #include "ops/op_context.h"
+#include "ops/ops.h"
 
 namespace wde::models {
+
+// How a model makes one vector of a text where its files have no modules.json that says so (CLIP,
+// SigLIP; the others leave it to sentence-transformers' default).
+struct TextVector {
+  ops::Pooling pooling = ops::Pooling::kMean;
+  int32_t marker = 0;  // of Pooling::kMarked
+  // A torch.nn.Linear of the checkpoint, by the first of these names that is there: [size, C].
+  // None: no projection.
+  std::vector<std::string> projections;
+  int64_t size = 0;
+  bool bias = false;
+};
 
 // Facts of a config.json that the rest of the engine needs before any weight is read.
 struct ModelTraits {
@@ -25,6 +38,9 @@ struct ModelTraits {
   // text (positions are relative). 0: max_length.
   int usual_length = 0;
   std::vector<std::string> adapters;  // that a request may name; by TokenBatch::adapter
+  // Every text is padded to so many tokens, and the model sees the padding (SigLIP). 0: never.
+  int padded_length = 0;
+  TextVector vector;
 };
 
 // A module that a slot of the model got: {"attention", "flash"}. For `wde info`.

@@ -14,6 +14,7 @@
 #include "models/nomic_bert.h"
 #include "models/roberta.h"
 #include "models/t5.h"
+#include "models/text_tower.h"
 
 namespace wde::models {
 namespace {
@@ -63,6 +64,16 @@ constexpr ModelEntry kModels[] = {
     {"T5EncoderModel", "T5's encoder: sentence-t5, gtr-t5, instructor, …", &T5Encoder::traits,
      &T5Encoder::load},
     {"T5Model", "the encoder of T5", &T5Encoder::traits, &T5Encoder::load},
+    {"CLIPTextModel", "CLIP's text encoder, at the end-of-text token", &ClipTextModel::traits,
+     &ClipTextModel::load},
+    {"CLIPTextModelWithProjection", "CLIP's text encoder, projected to where images are",
+     &ClipProjectedTextModel::traits, &ClipProjectedTextModel::load},
+    {"CLIPModel", "CLIP's text encoder, projected to where images are",
+     &ClipProjectedTextModel::traits, &ClipProjectedTextModel::load},
+    {"SiglipTextModel", "SigLIP's text encoder, every text padded to its length",
+     &SiglipTextModel::traits, &SiglipTextModel::load},
+    {"SiglipModel", "SigLIP's text encoder, every text padded to its length",
+     &SiglipTextModel::traits, &SiglipTextModel::load},
     {"T5ForConditionalGeneration", "the encoder of T5", &T5Encoder::traits, &T5Encoder::load},
     {"ModernBertModel",
      "ModernBERT encoder: gte-modernbert, granite-embedding-r2, nomic-modernbert, …",

@@ -57,7 +57,9 @@ void visit_views(GatedActivationArgs& args, const Visit& visit) {
 
 template <class Visit>
 void visit_views(PoolingArgs& args, const Visit& visit) {
-  for (TensorView* view : {&args.hidden, &args.cu_seqlens, &args.skip}) visit(*view, Access::kRead);
+  for (TensorView* view : {&args.hidden, &args.cu_seqlens, &args.skip, &args.ids}) {
+    visit(*view, Access::kRead);
+  }
   visit(args.out, Access::kWrite);
 }
 

@@ -17,16 +17,28 @@ struct ActivationName {
 // transformers' ACT2FN and torch.nn's class names; the first of each activation is the one we
 // print.
 constexpr ActivationName kActivations[] = {
-    {"none", Activation::kNone},          {"linear", Activation::kNone},
-    {"identity", Activation::kNone},      {"Identity", Activation::kNone},
-    {"gelu", Activation::kGeluErf},       {"gelu_python", Activation::kGeluErf},
-    {"GELU", Activation::kGeluErf},       {"GELUActivation", Activation::kGeluErf},
-    {"gelu_tanh", Activation::kGeluTanh}, {"gelu_new", Activation::kGeluTanh},
-    {"gelu_fast", Activation::kGeluTanh}, {"gelu_pytorch_tanh", Activation::kGeluTanh},
-    {"relu", Activation::kRelu},          {"ReLU", Activation::kRelu},
-    {"silu", Activation::kSilu},          {"swish", Activation::kSilu},
-    {"SiLU", Activation::kSilu},          {"tanh", Activation::kTanh},
-    {"Tanh", Activation::kTanh},          {"sigmoid", Activation::kSigmoid},
+    {"none", Activation::kNone},
+    {"linear", Activation::kNone},
+    {"identity", Activation::kNone},
+    {"Identity", Activation::kNone},
+    {"gelu", Activation::kGeluErf},
+    {"gelu_python", Activation::kGeluErf},
+    {"GELU", Activation::kGeluErf},
+    {"GELUActivation", Activation::kGeluErf},
+    {"gelu_tanh", Activation::kGeluTanh},
+    {"gelu_new", Activation::kGeluTanh},
+    {"gelu_fast", Activation::kGeluTanh},
+    {"gelu_pytorch_tanh", Activation::kGeluTanh},
+    {"quick_gelu", Activation::kQuickGelu},
+    {"QuickGELUActivation", Activation::kQuickGelu},
+    {"relu", Activation::kRelu},
+    {"ReLU", Activation::kRelu},
+    {"silu", Activation::kSilu},
+    {"swish", Activation::kSilu},
+    {"SiLU", Activation::kSilu},
+    {"tanh", Activation::kTanh},
+    {"Tanh", Activation::kTanh},
+    {"sigmoid", Activation::kSigmoid},
     {"Sigmoid", Activation::kSigmoid},
 };
 
@@ -95,6 +107,8 @@ Result<Pooling> parse_pooling(std::string_view name) {
 }
 
 std::string_view pooling_name(Pooling pooling) {
+  if (pooling == Pooling::kMarked)
+    return "marked";  // not to be chosen: which token, the model says
   for (const PoolingName& row : kPoolings) {
     if (row.value == pooling) return row.name;
   }

@@ -140,6 +140,8 @@ void pooling(OpContext& context, const PoolingArgs& args) {
   WDE_CHECK(args.out.shape[1] == args.hidden.shape[1]);
   WDE_CHECK(is_vector(args.cu_seqlens, DType::kI32, sequences + 1));
   WDE_CHECK(is_vector_or_null(args.skip, DType::kI32, sequences));
+  if (args.pooling == Pooling::kMarked)
+    WDE_CHECK(is_vector(args.ids, DType::kI32, args.hidden.rows()));
   if (context.measuring || sequences == 0) return;
   const ProfileScope scope(context, traffic("pooling", bytes_of(args.hidden) + bytes_of(args.out)));
   context.ops.pooling(context, args);

@@ -38,7 +38,16 @@ struct LayerNormArgs {
   float epsilon = 1e-12f;
 };
 
-enum class Activation { kNone, kGeluErf, kGeluTanh, kRelu, kSilu, kTanh, kSigmoid };
+enum class Activation {
+  kNone,
+  kGeluErf,
+  kGeluTanh,
+  kQuickGelu,  // x sigmoid(1.702 x)
+  kRelu,
+  kSilu,
+  kTanh,
+  kSigmoid
+};
 
 // "gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "swish", "tanh", … as config.json spells
 // them, and torch's class names as sentence-transformers' Dense does
@@ -47,7 +56,17 @@ enum class Activation { kNone, kGeluErf, kGeluTanh, kRelu, kSilu, kTanh, kSigmoi
 Result<Activation> parse_activation(std::string_view name);
 std::string_view activation_name(Activation activation);
 
-enum class Pooling { kMean, kCls, kMax, kLast, kMeanSqrtLen, kWeightedMean };
+enum class Pooling {
+  kMean,
+  kCls,
+  kMax,
+  kLast,
+  kMeanSqrtLen,
+  kWeightedMean,
+  kMarked,  // the first token with the marker's id; the first of all where there is none
+};
+// As a marker: whichever id of the sequence is the largest.
+constexpr int32_t kLargestId = -1;
 // "mean", "cls", "max", "last" ("lasttoken"), "mean_sqrt_len", "weightedmean". Errors:
 // kInvalidArgument.
 Result<Pooling> parse_pooling(std::string_view name);
@@ -62,8 +81,10 @@ struct PoolingArgs {
   TensorView hidden;      // [T, C], f32 or bf16
   TensorView cu_seqlens;  // i32 [B + 1]
   TensorView skip;        // i32 [B]: leading tokens left out (a prompt's); data null for none
+  TensorView ids;         // i32 [T]; kMarked only
   TensorView out;         // f32 [B, C]
   Pooling pooling = Pooling::kMean;
+  int32_t marker = 0;  // kMarked only: an id, or kLargestId
 };
 
 // out = z / sqrt(mean(z^2) + epsilon) * (weight_offset + weight) with z = x + residual, the moment

@@ -2,6 +2,7 @@
 // the pipeline's stations.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
@@ -16,8 +17,13 @@ struct TextLimits {
   int max_length = 0;       // tokens of an input, special ones included
   int vocab_size = 0;       // rows of the model's embedding table
   int type_vocab_size = 0;  // token types it knows; 0: it has none, and types are ignored
+  int padded_length = 0;    // every input is padded to so many tokens; 0: none is
+  int padding_id = 0;       // with this one
   OverLong over_long = OverLong::kTruncate;
   TruncationSide truncation_side = TruncationSide::kRight;
+
+  // Tokens of the longest input, its padding included.
+  int longest() const { return std::max(max_length, padded_length); }
 };
 
 // Prompts by name, and what applies when a request names none.

@@ -98,6 +98,11 @@ Status RequestProcessor::process(const Request& request, schema::SchedulableRequ
         encoding.ids.size(), limit);
   }
   finish(request, &encoding, out);
+  if (limits_.padded_length > 0) {
+    const auto length = static_cast<size_t>(limits_.padded_length);
+    encoding.ids.resize(length, limits_.padding_id);
+    encoding.type_ids.resize(length, 0);
+  }
   WDE_RETURN_IF_ERROR(check_tokens(encoding));
   out->ids = std::move(encoding.ids);
   out->type_ids = std::move(encoding.type_ids);

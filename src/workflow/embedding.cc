@@ -5,6 +5,7 @@
 #include "pipeline/vector_answers.h"
 #include "workflow/architecture.h"
 #include "workflow/factories.h"
+#include "workflow/own_vector.h"
 
 namespace wde::workflow {
 namespace {
@@ -58,12 +59,8 @@ Status add_module(const checkpoint::Module& module, Settings* settings) {
 
 // modules.json: a Pooling, then any of Dense and Normalize.
 Status read_modules(Settings* settings) {
-  heads::EmbeddingHeadSpec& spec = settings->embedding_head;
   const std::vector<checkpoint::Module>& modules = settings->folder.modules;
-  if (modules.empty()) {  // sentence-transformers' default for a bare transformer
-    spec.poolings = {ops::Pooling::kMean};
-    return {};
-  }
+  if (modules.empty()) return use_own_vector(settings);
   const auto* pooling = std::get_if<checkpoint::PoolingModule>(&modules.front());
   if (pooling == nullptr)
     return unsupported_error("modules.json: a Pooling module must follow the Transformer");

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "heads/hidden_head.h"
+#include "workflow/special_tokens.h"
 
 namespace wde::workflow {
 namespace {
@@ -53,7 +54,7 @@ execution::ShardLimits shard_limits(const Settings& settings, const pipeline::Ba
                              : budget.max_tokens;
   return {.tokens = tokens,
           .sequences = std::min(budget.max_requests, tokens),
-          .max_length = settings.limits.max_length};
+          .max_length = settings.limits.longest()};
 }
 
 size_t workspace_bytes(const Settings& settings, const execution::LoadedModel& model,
@@ -67,6 +68,10 @@ size_t workspace_bytes(const Settings& settings, const execution::LoadedModel& m
   const auto slots = static_cast<size_t>(settings.executor->slots_per_worker);
   return static_cast<size_t>(settings.workers) *
          (lane * static_cast<size_t>(settings.threads_per_worker) + slot * slots);
+}
+
+std::optional<int32_t> padding_id(const Settings& settings, const tokenizer::Tokenizer& tokenizer) {
+  return special_token_id(settings.folder.transformer_path, "pad_token", tokenizer);
 }
 
 }  // namespace
@@ -84,6 +89,12 @@ Result<std::shared_ptr<const tokenizer::Tokenizer>> make_tokenizer(const Setting
           "{}/sentence_bert_config.json: do_lower_case with a tokenizer that keeps case",
           settings.folder.transformer_path);
     }
+  }
+  if (settings.limits.padded_length > 0 && !padding_id(settings, *tokenizer)) {
+    return unsupported_error(
+        "{}/tokenizer_config.json: no \"pad_token\" of the vocabulary, which every text is padded "
+        "with",
+        settings.folder.transformer_path);
   }
   const int specials = tokenizer->special_tokens_added(false);
   if (settings.limits.max_length <= specials) {
@@ -123,7 +134,7 @@ Result<MemoryPlan> plan_memory(const Settings& settings, const execution::Loaded
   for (;;) {
     plan.workspace_bytes = workspace_bytes(settings, model, plan.budget);
     if (plan.weight_bytes + plan.workspace_bytes <= plan.limit_bytes) break;
-    if (plan.budget.max_tokens <= settings.limits.max_length) {
+    if (plan.budget.max_tokens <= settings.limits.longest()) {
       return resource_exhausted_error(
           "weights {} + workspace {} for batches of {} tokens (the longest text) exceed the {} "
           "that --memory-utilization {} leaves of {}; lower --max-length or --max-batch-requests",
@@ -132,7 +143,7 @@ Result<MemoryPlan> plan_memory(const Settings& settings, const execution::Loaded
           settings.device->name());
     }
     plan.budget.max_tokens =
-        std::max<int64_t>(settings.limits.max_length, plan.budget.max_tokens * 3 / 4);
+        std::max<int64_t>(settings.limits.longest(), plan.budget.max_tokens * 3 / 4);
     plan.budget.max_requests = std::min(plan.budget.max_requests, plan.budget.max_tokens);
   }
   if (plan.budget.max_tokens < settings.budget.max_tokens) {
@@ -152,7 +163,9 @@ std::unique_ptr<pipeline::InputProcessor> make_input_processor(const Settings& s
 
 std::unique_ptr<pipeline::RequestProcessor> make_request_processor(
     const Settings& settings, std::shared_ptr<const tokenizer::Tokenizer> tokenizer) {
-  return std::make_unique<pipeline::RequestProcessor>(std::move(tokenizer), settings.limits,
+  pipeline::TextLimits limits = settings.limits;
+  if (limits.padded_length > 0) limits.padding_id = padding_id(settings, *tokenizer).value();
+  return std::make_unique<pipeline::RequestProcessor>(std::move(tokenizer), limits,
                                                       settings.prompts);
 }
 

@@ -102,8 +102,10 @@ Status settle_limits(const EngineOptions& options, Settings* settings) {
   settings->limits = {.max_length = static_cast<int>(length),
                       .vocab_size = settings->traits.vocab_size,
                       .type_vocab_size = settings->traits.type_vocab_size,
+                      .padded_length = settings->traits.padded_length,
                       .over_long = options.over_long,
                       .truncation_side = options.truncation_side};
+  length = settings->limits.longest();
   if (options.max_batch_tokens > 0 && options.max_batch_tokens < length) {
     return invalid_argument_error(
         "--max-batch-tokens {} is below the length limit of {} tokens; lower --max-length too",

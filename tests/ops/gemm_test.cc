@@ -31,6 +31,8 @@ Real activate(Activation activation, Real x) {
       return x / 2 *
              (1 + std::tanh(std::sqrt(2 / std::numbers::pi_v<Real>) *
                             (x + Real(0.044715) * x * x * x)));
+    case Activation::kQuickGelu:
+      return x / (1 + std::exp(Real(-1.702) * x));
     case Activation::kRelu:
       return std::max(x, Real(0));
     case Activation::kSilu:
@@ -144,8 +146,8 @@ void check_parity(OpRunner& runner, const GemmBackend& backend, GemmProblem prob
 
 TEST(Gemm, EveryBackendAgreesWithTheOracle) {
   constexpr Activation kActivations[] = {
-      Activation::kNone, Activation::kGeluErf, Activation::kGeluTanh, Activation::kRelu,
-      Activation::kSilu, Activation::kTanh,    Activation::kSigmoid};
+      Activation::kNone, Activation::kGeluErf, Activation::kGeluTanh, Activation::kQuickGelu,
+      Activation::kRelu, Activation::kSilu,    Activation::kTanh,     Activation::kSigmoid};
   for (const OpTable* table : runnable_tables()) {
     for (const GemmBackend& backend : gemm_backends()) {
       size_t turn = 0;

@@ -137,6 +137,8 @@ Real activated(Activation activation, Real x) {
       return x / 2 *
              (1 + std::tanh(std::sqrt(2 / std::acos(Real{-1})) *
                             (x + static_cast<Real>(0.044715) * x * x * x)));
+    case Activation::kQuickGelu:
+      return x / (1 + std::exp(static_cast<Real>(-1.702) * x));
     case Activation::kRelu:
       return std::max(x, Real{0});
     case Activation::kSilu:
@@ -399,8 +401,8 @@ TEST(Parity, GatedActivation) {
     Random random(8);
     const HostTensor x = placed(random.normal(Shape({c.rows, 2 * c.columns}), dtype, 3.0), c);
     for (const Activation activation :
-         {Activation::kNone, Activation::kGeluErf, Activation::kGeluTanh, Activation::kRelu,
-          Activation::kSilu, Activation::kTanh, Activation::kSigmoid}) {
+         {Activation::kNone, Activation::kGeluErf, Activation::kGeluTanh, Activation::kQuickGelu,
+          Activation::kRelu, Activation::kSilu, Activation::kTanh, Activation::kSigmoid}) {
       for (const GateOrder order : {GateOrder::kGateFirst, GateOrder::kUpFirst}) {
         GatedActivationArgs args{
             .x = runner.upload(x), .out = {}, .activation = activation, .order = order};
@@ -457,6 +459,39 @@ TEST(Parity, Pooling) {
                      pool<double>(hidden, cu_seqlens, left_out, pooling_kind),
                      pool<float>(hidden, cu_seqlens, left_out, pooling_kind), kPooling);
       }
+    }
+  });
+}
+
+TEST(Parity, MarkedPoolingTakesTheFirstTokenOfTheId) {
+  walk([](OpRunner& runner, const Case& c, DType dtype) {
+    if (c.rows < 5) return;
+    Random random(6);
+    const HostTensor hidden = placed(random.normal(Shape({c.rows, c.columns}), dtype), c);
+    // Id 7 twice, and behind a skipped one; in the second sequence there is none.
+    HostTensor ids = random.below(c.rows, 7);
+    ids.values[0] = ids.values[2] = ids.values[3] = 7;
+    const double rows = static_cast<double>(c.rows);
+    const HostTensor boundaries = {Shape({3}), DType::kI32, {0, 4, rows}};
+    const HostTensor skips = {Shape({2}), DType::kI32, {1, 0}};
+    for (const int32_t marker : {7, kLargestId}) {
+      PoolingArgs args{.hidden = runner.upload(hidden),
+                       .cu_seqlens = runner.upload(boundaries),
+                       .skip = runner.upload(skips),
+                       .ids = runner.upload(ids)};
+      args.out = runner.upload(blank(Shape({2, c.columns}), DType::kF32, c));
+      args.pooling = Pooling::kMarked;
+      args.marker = marker;
+      OpContext context = runner.context();
+      pooling(context, args);
+      const auto largest = std::max_element(ids.values.begin() + 4, ids.values.end());
+      const int64_t second = marker == 7 ? 4 : largest - ids.values.begin();
+      std::vector<double> expected;
+      for (const int64_t row : {int64_t{2}, second}) {
+        for (int64_t column = 0; column < c.columns; ++column)
+          expected.push_back(hidden.at(row, column));
+      }
+      expect_close(runner.download(args.out), expected, expected, kExact);
     }
   });
 }

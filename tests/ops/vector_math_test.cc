@@ -159,6 +159,8 @@ double oracle(Activation activation, double x) {
       return x / 2 * std::erfc(-x / std::numbers::sqrt2);
     case Activation::kGeluTanh:
       return x / 2 * (1 + std::tanh(std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
+    case Activation::kQuickGelu:
+      return x / (1 + std::exp(-1.702 * x));
     case Activation::kRelu:
       return std::max(x, 0.0);
     case Activation::kSilu:
@@ -174,8 +176,8 @@ double oracle(Activation activation, double x) {
 }
 
 constexpr Activation kActivations[] = {
-    Activation::kNone, Activation::kGeluErf, Activation::kGeluTanh, Activation::kRelu,
-    Activation::kSilu, Activation::kTanh,    Activation::kSigmoid};
+    Activation::kNone, Activation::kGeluErf, Activation::kGeluTanh, Activation::kQuickGelu,
+    Activation::kRelu, Activation::kSilu,    Activation::kTanh,     Activation::kSigmoid};
 
 TEST(VectorMath, ActivationsAreGoodToFp32Rounding) {
   const std::vector<float> x = samples(-20, 20);

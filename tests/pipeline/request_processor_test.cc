@@ -64,6 +64,16 @@ TEST_F(RequestProcessorTest, AnEmptyTextIsItsSpecialTokens) {
   EXPECT_THAT(ids_of({.input = ""}), ElementsAre(1, 2));
 }
 
+TEST_F(RequestProcessorTest, TextsArePaddedWhereTheModelWantsIt) {
+  limits.padded_length = 6;
+  limits.padding_id = 8;
+  limits.max_length = 4;
+  EXPECT_THAT(ids_of({.input = "a b"}), ElementsAre(1, 3, 4, 2, 8, 8));
+  EXPECT_THAT(ids_of({.input = "a b c d"}), ElementsAre(1, 3, 4, 2, 8, 8));
+  EXPECT_THAT(ids_of({.input = std::vector<int32_t>{3}}), ElementsAre(3, 8, 8, 8, 8, 8));
+  EXPECT_THAT(process({.input = "a"})->type_ids, ElementsAre(0, 0, 0, 0, 0, 0));
+}
+
 TEST_F(RequestProcessorTest, APairHasTwoTypesAndCountsBothTexts) {
   const auto out = process({.input = TextPair{"a", "b é"}});
   EXPECT_THAT(out->ids, ElementsAre(1, 3, 2, 4, 9, 2));

@@ -26,6 +26,8 @@ HWY_INLINE hn::Vec<D> Activate(D d, Activation activation, hn::Vec<D> x) {
       return GeluErf(d, x);
     case Activation::kGeluTanh:
       return GeluTanh(d, x);
+    case Activation::kQuickGelu:
+      return hn::Mul(x, Sigmoid(d, hn::Mul(x, hn::Set(d, 1.702f))));
     case Activation::kRelu:
       return hn::IfThenElse(hn::Lt(x, hn::Zero(d)), hn::Zero(d), x);
     case Activation::kSilu:

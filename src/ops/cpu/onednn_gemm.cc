@@ -73,6 +73,8 @@ void append_activation(dnnl::post_ops& post_ops, Activation activation) {
       return post_ops.append_eltwise(1, algorithm::eltwise_gelu_erf, 0, 0);
     case Activation::kGeluTanh:
       return post_ops.append_eltwise(1, algorithm::eltwise_gelu_tanh, 0, 0);
+    case Activation::kQuickGelu:
+      return post_ops.append_eltwise(1, algorithm::eltwise_swish, 1.702f, 0);
     case Activation::kRelu:
       return post_ops.append_eltwise(1, algorithm::eltwise_relu, 0, 0);
     case Activation::kSilu:

@@ -288,6 +288,16 @@ struct PooledTokens {
   int64_t end;
 };
 
+int64_t marked_token(const PoolingArgs& args, const PooledTokens& tokens) {
+  const int32_t* ids = args.ids.as<const int32_t>();
+  int64_t marked = tokens.begin;
+  for (int64_t t = tokens.begin; t < tokens.end; ++t) {
+    if (args.marker != kLargestId && ids[t] == args.marker) return t;
+    if (args.marker == kLargestId && ids[t] > ids[marked]) marked = t;
+  }
+  return marked;
+}
+
 template <class T>
 V pool_columns(const PoolingArgs& args, const PooledTokens& tokens, int64_t c, int64_t count) {
   const D d;
@@ -337,7 +347,11 @@ void pool_sequence(const PoolingArgs& args, int64_t b) {
   const D d;
   const int32_t* cu_seqlens = args.cu_seqlens.as<const int32_t>();
   const int32_t skip = args.skip.data == nullptr ? 0 : args.skip.as<const int32_t>()[b];
-  const PooledTokens tokens = {cu_seqlens[b], cu_seqlens[b] + skip, cu_seqlens[b + 1]};
+  PooledTokens tokens = {cu_seqlens[b], cu_seqlens[b] + skip, cu_seqlens[b + 1]};
+  if (args.pooling == Pooling::kMarked) {
+    tokens.begin = marked_token(args, tokens);
+    tokens.end = tokens.begin + 1;
+  }
   const V divisors = hn::Set(d, static_cast<float>(divisor(args.pooling, tokens)));
   const int64_t columns = args.out.shape[1];
   float* out = mutable_row_of<float>(args.out, b);

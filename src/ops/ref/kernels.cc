@@ -49,9 +49,19 @@ struct PooledTokens {
   int64_t end;
 };
 
+int64_t marked_token(const PoolingArgs& args, const PooledTokens& tokens) {
+  const int32_t* ids = args.ids.as<const int32_t>();
+  if (args.marker == kLargestId)
+    return std::max_element(ids + tokens.begin, ids + tokens.end) - ids;
+  const int32_t* found = std::find(ids + tokens.begin, ids + tokens.end, args.marker);
+  return found == ids + tokens.end ? tokens.begin : found - ids;
+}
+
 double pool_column(const PoolingArgs& args, const PooledTokens& tokens, int64_t column) {
   const auto count = static_cast<double>(tokens.end - tokens.begin);
   if (args.pooling == Pooling::kCls) return load(args.hidden, tokens.begin, column);
+  if (args.pooling == Pooling::kMarked)
+    return load(args.hidden, marked_token(args, tokens), column);
   if (args.pooling == Pooling::kLast) return load(args.hidden, tokens.end - 1, column);
   double sum = 0;
   double weights = 0;
@@ -100,6 +110,8 @@ double activate(Activation activation, double x) {
       const double inner = std::sqrt(2.0 / std::numbers::pi) * (x + 0.044715 * x * x * x);
       return 0.5 * x * (1.0 + std::tanh(inner));
     }
+    case Activation::kQuickGelu:
+      return x / (1.0 + std::exp(-1.702 * x));
     case Activation::kRelu:
       return x < 0.0 ? 0.0 : x;
     case Activation::kSilu:
