@@ -26,7 +26,8 @@ Result<std::unique_ptr<Model>> BertEncoder::load(const BertConfig& config,
   model->dtype_ = context.dtype;
   model->hidden_size_ = config.hidden_size;
   WDE_ASSIGN_OR_RETURN(model->embeddings_, BertEmbeddings::load(config, weights, context));
-  attention::AttentionProblem attention = bert_attention(config, context.dtype);
+  attention::AttentionProblem attention =
+      bidirectional_attention(context, bert_attention_shape(config));
   if (!config.names.distance_bias.empty()) {
     WDE_ASSIGN_OR_RETURN(const auto table,
                          weights.tensor(std::string(config.names.distance_bias) + ".weight",

@@ -1,77 +1,9 @@
 #include "models/bert_parts.h"
 
-#include <cmath>
-
 #include "base/status.h"
 #include "models/config_fields.h"
 
 namespace wde::models {
-namespace {
-
-// The weights of one block, by a relative's names.
-class BlockLoader {
- public:
-  BlockLoader(const BertConfig& config, const Weights& weights, std::string prefix,
-              layers::LoadContext& context)
-      : config_(config), weights_(weights), prefix_(std::move(prefix)), context_(context) {}
-
-  Result<layers::EncoderBlock> load(const attention::AttentionProblem& problem) const {
-    const BertNames& names = config_.names;
-    layers::EncoderBlock block;
-    WDE_ASSIGN_OR_RETURN(block.attention, attention(problem));
-    WDE_ASSIGN_OR_RETURN(block.attention_norm, norm(names.attention_norm));
-    WDE_ASSIGN_OR_RETURN(block.feed_forward, feed_forward());
-    WDE_ASSIGN_OR_RETURN(block.output_norm, norm(names.output_norm));
-    return block;
-  }
-
- private:
-  std::string name(std::string_view module) const { return prefix_ + std::string(module); }
-
-  Result<std::unique_ptr<layers::FeedForward>> feed_forward() const {
-    const BertNames& names = config_.names;
-    const int64_t C = config_.hidden_size, F = config_.intermediate_size;
-    WDE_ASSIGN_OR_RETURN(const auto up, weights_.linear(name(names.up), F, C));
-    WDE_ASSIGN_OR_RETURN(const auto down, weights_.linear(name(names.down), C, F));
-    return layers::Mlp::load(context_,
-                             {.up_weight = up.weight,
-                              .up_bias = up.bias,
-                              .down_weight = down.weight,
-                              .down_bias = down.bias},
-                             config_.activation);
-  }
-
-  Result<layers::LayerNorm> norm(std::string_view module) const {
-    WDE_ASSIGN_OR_RETURN(const auto found, weights_.layer_norm(name(module), config_.hidden_size));
-    return layers::LayerNorm::load(context_, found.weight, found.bias, config_.layer_norm_epsilon);
-  }
-
-  Result<layers::SelfAttention> attention(const attention::AttentionProblem& problem) const {
-    const BertNames& names = config_.names;
-    const int64_t C = config_.hidden_size;
-    WDE_ASSIGN_OR_RETURN(const auto query, weights_.linear(name(names.query), C, C));
-    WDE_ASSIGN_OR_RETURN(const auto key, weights_.linear(name(names.key), C, C));
-    WDE_ASSIGN_OR_RETURN(const auto value, weights_.linear(name(names.value), C, C));
-    WDE_ASSIGN_OR_RETURN(const auto output, weights_.linear(name(names.attention_output), C, C));
-    const layers::SelfAttentionWeights weights{.query_weight = query.weight,
-                                               .query_bias = query.bias,
-                                               .key_weight = key.weight,
-                                               .key_bias = key.bias,
-                                               .value_weight = value.weight,
-                                               .value_bias = value.bias,
-                                               .output_weight = output.weight,
-                                               .output_bias = output.bias};
-    return layers::SelfAttention::load(context_, weights, problem);
-  }
-
-  const BertConfig& config_;
-  const Weights& weights_;
-  const std::string prefix_;
-  layers::LoadContext& context_;
-};
-
-}  // namespace
-
 Result<BertConfig> read_bert_config(const json::object& config, const BertDefaults& defaults) {
   BertConfig bert;
   WDE_ASSIGN_OR_RETURN(bert.layers, get_size(config, "num_hidden_layers"));
@@ -170,21 +102,39 @@ void BertEmbeddings::forward(ops::OpContext& context, const layers::TokenBatch& 
   if (projection_) projection_->forward(context, e, x);
 }
 
-attention::AttentionProblem bert_attention(const BertConfig& config, DType dtype) {
-  const int64_t head_size = config.hidden_size / config.heads;
-  return {.dtype = dtype,
-          .heads = static_cast<int>(config.heads),
-          .kv_heads = static_cast<int>(config.heads),
-          .head_size = static_cast<int>(head_size),
-          .mask = attention::MaskKind::kBidirectional,
-          .scale = 1.0f / std::sqrt(static_cast<float>(head_size))};
+AttentionShape bert_attention_shape(const BertConfig& config) {
+  return {.hidden_size = config.hidden_size,
+          .heads = config.heads,
+          .kv_heads = config.heads,
+          .head_size = config.hidden_size / config.heads};
 }
 
 Result<layers::EncoderBlock> load_bert_block(const BertConfig& config, const Weights& weights,
                                              const std::string& prefix,
                                              const attention::AttentionProblem& attention,
                                              layers::LoadContext& context) {
-  return BlockLoader(config, weights, prefix, context).load(attention);
+  const BertNames& names = config.names;
+  const int64_t C = config.hidden_size, F = config.intermediate_size;
+  const float epsilon = config.layer_norm_epsilon;
+  const BlockWeights block_weights(weights, prefix);
+  WDE_ASSIGN_OR_RETURN(const auto attention_weights,
+                       block_weights.attention({.packed = {},
+                                                .query = names.query,
+                                                .key = names.key,
+                                                .value = names.value,
+                                                .output = names.attention_output},
+                                               bert_attention_shape(config)));
+  WDE_ASSIGN_OR_RETURN(const auto mlp, block_weights.mlp(names.up, names.down, Bias::kPresent,
+                                                         Bias::kPresent, C, F));
+  layers::EncoderBlock block;
+  WDE_ASSIGN_OR_RETURN(block.attention,
+                       layers::SelfAttention::load(context, attention_weights, attention));
+  WDE_ASSIGN_OR_RETURN(block.attention_norm,
+                       block_weights.layer_norm(context, names.attention_norm, C, epsilon));
+  WDE_ASSIGN_OR_RETURN(block.feed_forward, layers::Mlp::load(context, mlp, config.activation));
+  WDE_ASSIGN_OR_RETURN(block.output_norm,
+                       block_weights.layer_norm(context, names.output_norm, C, epsilon));
+  return block;
 }
 
 }  // namespace wde::models

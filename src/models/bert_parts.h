@@ -10,6 +10,7 @@
 #include "layers/encoder_block.h"
 #include "layers/load_context.h"
 #include "layers/relative_buckets.h"
+#include "models/block_weights.h"
 #include "models/model.h"
 #include "models/weights.h"
 
@@ -92,8 +93,7 @@ class BertEmbeddings {
   std::optional<layers::Linear> projection_;
 };
 
-// Attention as all of them have it, without position terms: bidirectional, 1 / sqrt(D).
-attention::AttentionProblem bert_attention(const BertConfig& config, DType dtype);
+AttentionShape bert_attention_shape(const BertConfig& config);
 
 // The post-norm block whose tensors' names begin with `prefix`. Errors: as above.
 Result<layers::EncoderBlock> load_bert_block(const BertConfig& config, const Weights& weights,

@@ -122,8 +122,10 @@ Result<layers::DisentangledPositions> load_positions(const DebertaConfig& config
 }
 
 // 1 / sqrt(D n) for n terms of the score: content to content, and those of pos_att_type.
-attention::AttentionProblem make_problem(const DebertaConfig& config, DType dtype) {
-  attention::AttentionProblem problem = bert_attention(config.bert, dtype);
+attention::AttentionProblem make_problem(const DebertaConfig& config,
+                                         const layers::LoadContext& context) {
+  attention::AttentionProblem problem =
+      bidirectional_attention(context, bert_attention_shape(config.bert));
   const int terms = 1 + (config.content_to_position ? 1 : 0) + (config.position_to_content ? 1 : 0);
   problem.scale = 1.0f / std::sqrt(static_cast<float>(problem.head_size * terms));
   return problem;
@@ -171,7 +173,7 @@ Result<std::unique_ptr<Model>> DebertaModel::load(const json::object& json,
   model->dtype_ = context.dtype;
   model->hidden_size_ = config.bert.hidden_size;
   WDE_ASSIGN_OR_RETURN(model->embeddings_, BertEmbeddings::load(config.bert, weights, context));
-  attention::AttentionProblem problem = make_problem(config, context.dtype);
+  attention::AttentionProblem problem = make_problem(config, context);
   std::optional<layers::DisentangledPositions> positions;
   if (config.relative_attention) {
     WDE_ASSIGN_OR_RETURN(positions, load_positions(config, weights, context));

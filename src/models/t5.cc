@@ -3,6 +3,7 @@
 #include <string>
 
 #include "base/status.h"
+#include "models/block_weights.h"
 #include "models/config_fields.h"
 
 namespace wde::models {
@@ -30,42 +31,21 @@ Result<layers::RmsNorm> load_norm(const T5Config& config, const Weights& weights
   return layers::RmsNorm::load(context, weight, config.epsilon);
 }
 
-Result<layers::SelfAttention> load_attention(const T5Config& config, const Weights& weights,
-                                             const std::string& module,
-                                             const attention::AttentionProblem& problem,
-                                             layers::LoadContext& context) {
-  const int64_t C = config.hidden_size, HD = config.heads * config.head_size;
-  WDE_ASSIGN_OR_RETURN(const auto query, weights.linear(module + ".q", HD, C, Bias::kAbsent));
-  WDE_ASSIGN_OR_RETURN(const auto key, weights.linear(module + ".k", HD, C, Bias::kAbsent));
-  WDE_ASSIGN_OR_RETURN(const auto value, weights.linear(module + ".v", HD, C, Bias::kAbsent));
-  WDE_ASSIGN_OR_RETURN(const auto output, weights.linear(module + ".o", C, HD, Bias::kAbsent));
-  layers::SelfAttentionWeights attention;
-  attention.query_weight = query.weight;
-  attention.key_weight = key.weight;
-  attention.value_weight = value.weight;
-  attention.output_weight = output.weight;
-  return layers::SelfAttention::load(context, attention, problem);
-}
-
 Result<std::unique_ptr<layers::FeedForward>> load_feed_forward(const T5Config& config,
-                                                               const Weights& weights,
-                                                               const std::string& module,
+                                                               const BlockWeights& weights,
                                                                layers::LoadContext& context) {
   const int64_t C = config.hidden_size, F = config.intermediate_size;
-  WDE_ASSIGN_OR_RETURN(const auto down, weights.linear(module + ".wo", C, F, Bias::kAbsent));
   if (!config.gated) {
-    WDE_ASSIGN_OR_RETURN(const auto up, weights.linear(module + ".wi", F, C, Bias::kAbsent));
-    layers::Mlp::Weights mlp;
-    mlp.up_weight = up.weight;
-    mlp.down_weight = down.weight;
+    WDE_ASSIGN_OR_RETURN(const auto mlp, weights.mlp("1.DenseReluDense.wi", "1.DenseReluDense.wo",
+                                                     Bias::kAbsent, Bias::kAbsent, C, F));
     return layers::Mlp::load(context, mlp, config.activation);
   }
-  WDE_ASSIGN_OR_RETURN(const auto gate, weights.linear(module + ".wi_0", F, C, Bias::kAbsent));
-  WDE_ASSIGN_OR_RETURN(const auto up, weights.linear(module + ".wi_1", F, C, Bias::kAbsent));
-  layers::GatedMlp::Weights mlp;
-  mlp.gate_weight = gate.weight;
-  mlp.up_weight = up.weight;
-  mlp.down_weight = down.weight;
+  WDE_ASSIGN_OR_RETURN(const auto mlp, weights.gated_mlp({.gate = "1.DenseReluDense.wi_0",
+                                                          .up = "1.DenseReluDense.wi_1",
+                                                          .down = "1.DenseReluDense.wo",
+                                                          .gate_bias = Bias::kAbsent,
+                                                          .down_bias = Bias::kAbsent},
+                                                         C, F));
   return layers::GatedMlp::load(context, mlp, config.activation);
 }
 
@@ -73,15 +53,26 @@ Result<layers::PreNormBlock> load_block(const T5Config& config, const Weights& w
                                         const std::string& name,
                                         const attention::AttentionProblem& problem,
                                         layers::LoadContext& context) {
+  const BlockWeights block_weights(weights, name);
+  WDE_ASSIGN_OR_RETURN(const auto attention,
+                       block_weights.attention({.packed = {},
+                                                .query = "0.SelfAttention.q",
+                                                .key = "0.SelfAttention.k",
+                                                .value = "0.SelfAttention.v",
+                                                .output = "0.SelfAttention.o",
+                                                .projection_bias = Bias::kAbsent,
+                                                .output_bias = Bias::kAbsent},
+                                               {.hidden_size = config.hidden_size,
+                                                .heads = config.heads,
+                                                .kv_heads = config.heads,
+                                                .head_size = config.head_size}));
   layers::PreNormBlock block;
   WDE_ASSIGN_OR_RETURN(block.attention_norm,
                        load_norm(config, weights, name + "0.layer_norm", context));
-  WDE_ASSIGN_OR_RETURN(block.attention,
-                       load_attention(config, weights, name + "0.SelfAttention", problem, context));
+  WDE_ASSIGN_OR_RETURN(block.attention, layers::SelfAttention::load(context, attention, problem));
   WDE_ASSIGN_OR_RETURN(block.feed_forward_norm,
                        load_norm(config, weights, name + "1.layer_norm", context));
-  WDE_ASSIGN_OR_RETURN(block.feed_forward,
-                       load_feed_forward(config, weights, name + "1.DenseReluDense", context));
+  WDE_ASSIGN_OR_RETURN(block.feed_forward, load_feed_forward(config, block_weights, context));
   return block;
 }
 

@@ -1,9 +1,9 @@
 #include "models/text_tower.h"
 
-#include <cmath>
 #include <string>
 
 #include "base/status.h"
+#include "models/block_weights.h"
 #include "models/config_fields.h"
 
 namespace wde::models {
@@ -53,73 +53,32 @@ Result<TextTowerConfig> read_sizes(const json::object& config, const TextTowerDe
   return tower;
 }
 
-// One block's tensors, by their names behind `prefix`.
-class BlockLoader {
- public:
-  BlockLoader(const TextTowerConfig& config, const Weights& weights, std::string prefix,
-              layers::LoadContext& context)
-      : config_(config), weights_(weights), prefix_(std::move(prefix)), context_(context) {}
-
-  Result<layers::PreNormBlock> load() const {
-    layers::PreNormBlock block;
-    WDE_ASSIGN_OR_RETURN(block.attention_norm, norm("layer_norm1"));
-    WDE_ASSIGN_OR_RETURN(block.attention, attention());
-    WDE_ASSIGN_OR_RETURN(block.feed_forward_norm, norm("layer_norm2"));
-    WDE_ASSIGN_OR_RETURN(block.feed_forward, feed_forward());
-    return block;
-  }
-
- private:
-  Result<layers::LayerNorm> norm(const char* module) const {
-    WDE_ASSIGN_OR_RETURN(const auto found,
-                         weights_.layer_norm(prefix_ + module, config_.hidden_size));
-    return layers::LayerNorm::load(context_, found.weight, found.bias, config_.epsilon);
-  }
-
-  Result<layers::SelfAttention> attention() const {
-    const int64_t C = config_.hidden_size;
-    const std::string self = prefix_ + "self_attn.";
-    WDE_ASSIGN_OR_RETURN(const auto query, weights_.linear(self + "q_proj", C, C));
-    WDE_ASSIGN_OR_RETURN(const auto key, weights_.linear(self + "k_proj", C, C));
-    WDE_ASSIGN_OR_RETURN(const auto value, weights_.linear(self + "v_proj", C, C));
-    WDE_ASSIGN_OR_RETURN(const auto output, weights_.linear(self + "out_proj", C, C));
-    const int64_t head_size = C / config_.heads;
-    const attention::AttentionProblem problem{
-        .dtype = context_.dtype,
-        .heads = static_cast<int>(config_.heads),
-        .kv_heads = static_cast<int>(config_.heads),
-        .head_size = static_cast<int>(head_size),
-        .mask = config_.mask,
-        .scale = 1.0f / std::sqrt(static_cast<float>(head_size))};
-    return layers::SelfAttention::load(context_,
-                                       {.query_weight = query.weight,
-                                        .query_bias = query.bias,
-                                        .key_weight = key.weight,
-                                        .key_bias = key.bias,
-                                        .value_weight = value.weight,
-                                        .value_bias = value.bias,
-                                        .output_weight = output.weight,
-                                        .output_bias = output.bias},
-                                       problem);
-  }
-
-  Result<std::unique_ptr<layers::FeedForward>> feed_forward() const {
-    const int64_t C = config_.hidden_size, F = config_.intermediate_size;
-    WDE_ASSIGN_OR_RETURN(const auto up, weights_.linear(prefix_ + "mlp.fc1", F, C));
-    WDE_ASSIGN_OR_RETURN(const auto down, weights_.linear(prefix_ + "mlp.fc2", C, F));
-    return layers::Mlp::load(context_,
-                             {.up_weight = up.weight,
-                              .up_bias = up.bias,
-                              .down_weight = down.weight,
-                              .down_bias = down.bias},
-                             config_.activation);
-  }
-
-  const TextTowerConfig& config_;
-  const Weights& weights_;
-  const std::string prefix_;
-  layers::LoadContext& context_;
-};
+Result<layers::PreNormBlock> load_block(const TextTowerConfig& config, const BlockWeights& weights,
+                                        layers::LoadContext& context) {
+  const int64_t C = config.hidden_size, F = config.intermediate_size;
+  const AttentionShape shape{.hidden_size = C,
+                             .heads = config.heads,
+                             .kv_heads = config.heads,
+                             .head_size = C / config.heads};
+  attention::AttentionProblem problem = bidirectional_attention(context, shape);
+  problem.mask = config.mask;
+  WDE_ASSIGN_OR_RETURN(const auto attention, weights.attention({.packed = {},
+                                                                .query = "self_attn.q_proj",
+                                                                .key = "self_attn.k_proj",
+                                                                .value = "self_attn.v_proj",
+                                                                .output = "self_attn.out_proj"},
+                                                               shape));
+  WDE_ASSIGN_OR_RETURN(const auto mlp,
+                       weights.mlp("mlp.fc1", "mlp.fc2", Bias::kPresent, Bias::kPresent, C, F));
+  layers::PreNormBlock block;
+  WDE_ASSIGN_OR_RETURN(block.attention_norm,
+                       weights.layer_norm(context, "layer_norm1", C, config.epsilon));
+  WDE_ASSIGN_OR_RETURN(block.attention, layers::SelfAttention::load(context, attention, problem));
+  WDE_ASSIGN_OR_RETURN(block.feed_forward_norm,
+                       weights.layer_norm(context, "layer_norm2", C, config.epsilon));
+  WDE_ASSIGN_OR_RETURN(block.feed_forward, layers::Mlp::load(context, mlp, config.activation));
+  return block;
+}
 
 }  // namespace
 
@@ -177,8 +136,8 @@ Result<std::unique_ptr<Model>> TextTower::load(const TextTowerConfig& config,
   WDE_ASSIGN_OR_RETURN(model->words_, layers::load_table(context, words));
   WDE_ASSIGN_OR_RETURN(model->positions_, layers::load_table(context, positions));
   for (int64_t l = 0; l < config.layers; ++l) {
-    const BlockLoader loader(config, weights, fmt::format("encoder.layers.{}.", l), context);
-    WDE_ASSIGN_OR_RETURN(layers::PreNormBlock block, loader.load());
+    const BlockWeights block_weights(weights, fmt::format("encoder.layers.{}.", l));
+    WDE_ASSIGN_OR_RETURN(layers::PreNormBlock block, load_block(config, block_weights, context));
     model->blocks_.push_back(std::move(block));
   }
   WDE_ASSIGN_OR_RETURN(const auto norm, weights.layer_norm("final_layer_norm", C));
