@@ -28,7 +28,9 @@ struct ModelInfo {
   std::string path;      // the folder it was read from
   std::string revision;  // commit of a hub snapshot, else empty
   std::string architecture;
-  std::string dtype;  // "f32", "bf16", "int8": never "auto"
+  std::vector<std::string> routes;  // of a Router of sentence-transformers; empty without one
+  std::string route;                // the one that this engine serves: EngineOptions.prompt_name's
+  std::string dtype;                // "f32", "bf16", "int8": never "auto"
   std::string device;
   std::vector<Task> tasks;
   std::vector<ChosenModule> modules;

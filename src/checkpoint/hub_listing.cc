@@ -20,6 +20,7 @@ namespace {
 constexpr size_t kMaxListingBytes = size_t{64} << 20;
 constexpr size_t kMaxFiles = 20000;
 constexpr int kMaxHeadRedirects = 5;
+constexpr int kMaxModuleDepth = 2;  // "0_Router/query_0_Transformer/"
 constexpr int64_t kMaxRetryDelay_ms = 30000;
 constexpr auto kReadEndings = std::to_array<std::string_view>({".json", ".txt", ".model"});
 
@@ -80,10 +81,15 @@ bool is_head_weights_name(std::string_view path) {
   return path == "sparse_linear.pt" || path == "colbert_linear.pt";
 }
 
-// sentence-transformers' "1_Pooling".
+// sentence-transformers' "1_Pooling"; of a Router's modules "query_0_Transformer".
 bool is_module_folder(std::string_view folder) {
-  return all_digits(folder.substr(0, folder.find('_'))) &&
-         folder.find('_') != std::string_view::npos;
+  for (size_t begin = 0; begin < folder.size();) {
+    const size_t end = folder.find('_', begin);
+    if (end == std::string_view::npos) return false;
+    if (all_digits(folder.substr(begin, end - begin))) return true;
+    begin = end + 1;
+  }
+  return false;
 }
 
 HttpReply with_retries(const HubOptions& options, const std::function<HttpReply()>& request) {
@@ -216,9 +222,13 @@ Status complete_metadata(HttpClient& http, const HubOptions& options, const std:
 
 bool is_read_file(std::string_view path) {
   if (!is_inside_path(path)) return false;
-  const size_t slash = path.find('/');
-  if (slash != std::string_view::npos && !is_module_folder(path.substr(0, slash))) return false;
-  const std::string_view name = slash == std::string_view::npos ? path : path.substr(slash + 1);
+  std::string_view name = path;
+  for (int depth = 0; depth < kMaxModuleDepth; ++depth) {
+    const size_t slash = name.find('/');
+    if (slash == std::string_view::npos) break;
+    if (!is_module_folder(name.substr(0, slash))) return false;
+    name.remove_prefix(slash + 1);
+  }
   if (name.find('/') != std::string_view::npos) return false;
   return weights_rank(name) || is_head_weights_name(path) ||
          std::any_of(kReadEndings.begin(), kReadEndings.end(),

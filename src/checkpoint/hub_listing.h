@@ -28,7 +28,9 @@ struct HubListing {
 };
 
 // Whether WDE reads a file of this name: *.json, *.txt, *.model, model.safetensors or
-// pytorch_model.bin and their shards, in the root or in a module's folder ("1_Pooling/"); bge-m3's
+// pytorch_model.bin and their shards, in the root, in a module's folder ("1_Pooling/") or in one of
+// a Router
+// ("query_0_Transformer/"); bge-m3's
 // sparse_linear.pt and colbert_linear.pt. Exports (onnx/, openvino/), checkpoints and
 // adapters are left out.
 bool is_read_file(std::string_view path);

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "checkpoint/hub_cache.h"
 #include "checkpoint/sentence_modules.h"
+#include "checkpoint/static_table.h"
 
 namespace wde::checkpoint {
 namespace {
@@ -112,6 +113,10 @@ Status read_sentence_transformers_config(ModelFolder& folder) {
   Result<std::string> activation = json::get_string(config, "activation_fn", "");
   if (!activation.ok()) return activation.status().with_context(path);
   folder.activation_fn = std::move(activation).value();
+  const auto dimensions = json::get_int(config, "truncate_dim", 0);
+  if (!dimensions.ok()) return dimensions.status().with_context(path);
+  if (*dimensions < 0) return data_loss_error("{}: \"truncate_dim\": {}", path, *dimensions);
+  if (*dimensions > 0) folder.truncate_dim = *dimensions;
   return read_prompts(config, folder).with_context(path);
 }
 
@@ -139,6 +144,9 @@ Status read_modules(ModelFolder& folder, const ReadOptions& options, json::objec
   if (!file_exists(folder.path + "/modules.json")) return Status();
   WDE_ASSIGN_OR_RETURN(ModuleList list, read_sentence_modules(folder.path, options));
   folder.modules = std::move(list.modules);
+  folder.input = list.input;
+  folder.routes = std::move(list.routes);
+  folder.route = std::move(list.route);
   *mask_config = std::move(list.mask_config);
   if (!list.transformer_path.empty()) folder.transformer_path += "/" + list.transformer_path;
   return Status();
@@ -176,21 +184,25 @@ Result<ModelFolder> read_model_folder(const std::string& path, const ReadOptions
   WDE_ASSIGN_OR_RETURN(ModelFolder folder, open_folder(path));
   json::object mask_config;
   WDE_RETURN_IF_ERROR(read_modules(folder, options, &mask_config));
-  WDE_RETURN_IF_ERROR(read_config(folder));
+  if (folder.input == InputModule::kTransformer) {
+    WDE_RETURN_IF_ERROR(read_config(folder));
+  } else {
+    WDE_RETURN_IF_ERROR(read_static_table(options, &folder));
+  }
   WDE_RETURN_IF_ERROR(read_sentence_config(folder));
   WDE_RETURN_IF_ERROR(read_tokenizer_config(folder));
   WDE_RETURN_IF_ERROR(read_sentence_transformers_config(folder));
   WDE_RETURN_IF_ERROR(read_multi_vector_files(folder, mask_config));
-  if (options.weights) {
+  if (options.weights && folder.input == InputModule::kTransformer) {
     WDE_ASSIGN_OR_RETURN(folder.weights, open_weights(folder.transformer_path));
   }
   return folder;
 }
 
-Result<std::string> find_transformer_folder(const std::string& path) {
+Result<std::string> find_transformer_folder(const std::string& path, const std::string& route) {
   WDE_ASSIGN_OR_RETURN(ModelFolder folder, open_folder(path));
   json::object mask_config;
-  WDE_RETURN_IF_ERROR(read_modules(folder, {.weights = false}, &mask_config));
+  WDE_RETURN_IF_ERROR(read_modules(folder, {.weights = false, .route = route}, &mask_config));
   return std::move(folder.transformer_path);
 }
 

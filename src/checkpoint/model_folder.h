@@ -31,8 +31,16 @@ struct DenseModule {
   int64_t in_features = 0;
   int64_t out_features = 0;
   bool bias = true;
+  bool residual = false;     // the input is added: by "residual.weight" where the sizes differ
   std::string activation;    // as written: "torch.nn.modules.activation.Tanh"
   bool token_level = false;  // on every token's vector instead of the pooled one
+  std::shared_ptr<const WeightSource> weights;
+};
+
+// sentence-transformers' LayerNorm of the pooled vector: weights "norm.weight" and "norm.bias"
+// [dimension].
+struct LayerNormModule {
+  int64_t dimension = 0;
   std::shared_ptr<const WeightSource> weights;
 };
 
@@ -48,8 +56,13 @@ struct SpladePoolingModule {
 // What it says is in ModelFolder::late_interaction.
 struct MultiVectorMaskModule {};
 
-using Module = std::variant<PoolingModule, DenseModule, NormalizeModule, SpladePoolingModule,
-                            MultiVectorMaskModule>;
+using Module = std::variant<PoolingModule, DenseModule, LayerNormModule, NormalizeModule,
+                            SpladePoolingModule, MultiVectorMaskModule>;
+
+// What modules.json begins with. The static ones are tables from tokens to vectors or weights,
+// without a config.json: `config` and `weights` then say the same in a transformer's terms
+// (checkpoint/static_table.h).
+enum class InputModule { kTransformer, kStaticEmbedding, kSparseStaticEmbedding };
 
 struct ModelFolder {
   std::string path;
@@ -59,8 +72,12 @@ struct ModelFolder {
   std::string revision;                    // commit of a hub snapshot, else empty
   json::object config;                     // config.json
   std::vector<std::string> architectures;  // its "architectures"
-  // From modules.json, after the Transformer module; empty without modules.json.
+  InputModule input = InputModule::kTransformer;
+  // From modules.json, after the input module; empty without modules.json. Those of one route of a
+  // Router: `route`, one of `routes`; both are empty where there is no Router.
   std::vector<Module> modules;
+  std::vector<std::string> routes;
+  std::string route;
   // sentence_bert_config.json
   std::optional<int64_t> max_seq_length;
   bool do_lower_case = false;
@@ -73,13 +90,17 @@ struct ModelFolder {
   std::optional<int64_t> model_max_length;
   // Nothing where the files describe no multi-vector model.
   std::optional<LateInteraction> late_interaction;
-  // The transformer's weights; DenseModules carry their own.
+  std::optional<int64_t> truncate_dim;  // of config_sentence_transformers.json
+  // The transformer's weights; modules carry their own.
   std::shared_ptr<const WeightSource> weights;
 };
 
 struct ReadOptions {
   // False: the files that describe the model only; `weights` stay null.
   bool weights = true;
+  // Which route of a Router is wanted, "query" or "document" as a rule; where there is no route of
+  // this name, or it is empty, the Router's default is taken.
+  std::string route;
 };
 
 // Errors: kNotFound (no folder, no config.json, no weights), kDataLoss (broken or lying files),
@@ -88,8 +109,9 @@ struct ReadOptions {
 Result<ModelFolder> read_model_folder(const std::string& path, const ReadOptions& options = {});
 
 // The `transformer_path` of the folder `path`, from its modules.json alone: where the tokenizer's
-// files lie. Errors: kNotFound (no folder), kDataLoss, kUnsupported as above.
-Result<std::string> find_transformer_folder(const std::string& path);
+// files lie; `route` as in ReadOptions. Errors: kNotFound (no folder), kDataLoss, kUnsupported as
+// above.
+Result<std::string> find_transformer_folder(const std::string& path, const std::string& route = "");
 
 // model.safetensors, or model.safetensors.index.json with its shards; else pytorch_model.bin, or
 // pytorch_model.bin.index.json with its shards (checkpoint/torch_file.h).

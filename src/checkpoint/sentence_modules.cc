@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "checkpoint/relative_path.h"
+#include "checkpoint/router.h"
 
 namespace wde::checkpoint {
 namespace {
@@ -34,11 +35,6 @@ constexpr auto kPoolingSpellings = std::to_array<PoolingSpelling>({
     {"pooling_mode_weightedmean_tokens", "weightedmean"},
     {"pooling_mode_lasttoken", "lasttoken"},
 });
-
-struct ModuleEntry {
-  std::string type;  // "sentence_transformers.models.Pooling"
-  std::string path;  // relative; "" is the folder itself
-};
 
 Result<json::object> read_object(const std::string& path) {
   WDE_ASSIGN_OR_RETURN(json::value parsed, json::parse_file(path, kMaxConfigBytes));
@@ -157,8 +153,7 @@ Result<DenseModule> read_dense(const json::object& config, std::string_view inpu
   WDE_ASSIGN_OR_RETURN(dense.bias, json::get_bool(config, "bias", true));
   WDE_ASSIGN_OR_RETURN(dense.activation,
                        json::get_string(config, "activation_function", kDefaultActivation));
-  WDE_ASSIGN_OR_RETURN(const bool residual, json::get_bool(config, "use_residual", false));
-  if (residual) return unsupported_error("\"use_residual\": true is not supported");
+  WDE_ASSIGN_OR_RETURN(dense.residual, json::get_bool(config, "use_residual", false));
   if (dense.in_features <= 0 || dense.out_features <= 0) {
     return data_loss_error("\"in_features\" and \"out_features\" must be above 0");
   }
@@ -174,6 +169,13 @@ Status open_dense_weights(const std::string& folder, DenseModule& dense) {
   return dense.weights->tensor("linear.bias", Shape{dense.out_features})
       .status()
       .with_context(folder);
+}
+
+Result<LayerNormModule> read_layer_norm(const json::object& config) {
+  LayerNormModule norm;
+  WDE_ASSIGN_OR_RETURN(norm.dimension, json::get_int(config, "dimension", 0));
+  if (norm.dimension <= 0) return data_loss_error("\"dimension\" must be above 0");
+  return norm;
 }
 
 Result<NormalizeModule> read_normalize(const std::string& folder) {
@@ -212,6 +214,10 @@ Result<Module> read_module(std::string_view class_name, const json::object& conf
     WDE_ASSIGN_OR_RETURN(const SpladePoolingModule splade, read_splade_pooling(config));
     return Module(splade);
   }
+  if (class_name == "LayerNorm") {
+    WDE_ASSIGN_OR_RETURN(LayerNormModule norm, read_layer_norm(config));
+    return Module(std::move(norm));
+  }
   WDE_ASSIGN_OR_RETURN(DenseModule dense,
                        read_dense(config, class_name == kPylateDense ? kTokens : kPooled));
   return Module(std::move(dense));
@@ -235,26 +241,72 @@ Status add_module(std::string_view class_name, const std::string& folder,
   if (!module.ok()) return module.status().with_context(config_path);
   auto* dense = std::get_if<DenseModule>(&*module);
   if (dense != nullptr && options.weights) WDE_RETURN_IF_ERROR(open_dense_weights(folder, *dense));
+  auto* norm = std::get_if<LayerNormModule>(&*module);
+  if (norm != nullptr && options.weights) {
+    WDE_ASSIGN_OR_RETURN(norm->weights, open_weights(folder));
+  }
   list->modules.push_back(std::move(module).value());
   return Status();
 }
 
-constexpr auto kModuleClasses = std::to_array<std::string_view>(
-    {"Pooling", "Dense", "Normalize", "SpladePooling", "MultiVectorMask", kPylateDense});
+constexpr auto kModuleClasses =
+    std::to_array<std::string_view>({"Pooling", "Dense", "LayerNorm", "Normalize", "SpladePooling",
+                                     "MultiVectorMask", kPylateDense});
+
+struct InputClass {
+  std::string_view name;
+  InputModule module;
+};
+// Up to 5.3 a masked language model's module had a name of its own.
+constexpr auto kInputClasses = std::to_array<InputClass>({
+    {"Transformer", InputModule::kTransformer},
+    {"MLMTransformer", InputModule::kTransformer},
+    {"StaticEmbedding", InputModule::kStaticEmbedding},
+    {"SparseStaticEmbedding", InputModule::kSparseStaticEmbedding},
+});
+
+// The modules with every Router replaced by those of its route.
+Result<std::vector<ModuleEntry>> follow_routers(const std::string& folder,
+                                                const std::vector<ModuleEntry>& entries,
+                                                const ReadOptions& options, ModuleList* list) {
+  std::vector<ModuleEntry> followed;
+  for (const ModuleEntry& entry : entries) {
+    const std::string_view class_name = own_class(entry.type);
+    if (class_name != "Router" && class_name != "Asym") {
+      followed.push_back(entry);
+      continue;
+    }
+    if (!list->routes.empty()) return unsupported_error("{}: more than one Router", folder);
+    WDE_ASSIGN_OR_RETURN(
+        Route route,
+        read_router(entry.path.empty() ? folder : folder + "/" + entry.path, options.route));
+    list->routes = std::move(route.names);
+    list->route = std::move(route.name);
+    for (ModuleEntry& module : route.modules) {
+      if (!entry.path.empty()) module.path = entry.path + "/" + module.path;
+      followed.push_back(std::move(module));
+    }
+  }
+  return followed;
+}
 
 }  // namespace
 
 Result<ModuleList> read_sentence_modules(const std::string& folder, const ReadOptions& options) {
   const std::string path = folder + "/modules.json";
-  WDE_ASSIGN_OR_RETURN(const std::vector<ModuleEntry> entries, read_entries(path));
-  const std::string_view first = own_class(entries.front().type);
-  // Up to 5.3 a masked language model's module had a name of its own.
-  if (first != "Transformer" && first != "MLMTransformer") {
-    return unsupported_error(
-        "{}: the first module is {}; only sentence_transformers' Transformer is supported", path,
-        entries.front().type);
-  }
   ModuleList list;
+  WDE_ASSIGN_OR_RETURN(std::vector<ModuleEntry> entries, read_entries(path));
+  WDE_ASSIGN_OR_RETURN(entries, follow_routers(folder, entries, options, &list));
+  const std::string_view first = own_class(entries.front().type);
+  const auto* input = std::find_if(kInputClasses.begin(), kInputClasses.end(),
+                                   [&](const InputClass& known) { return known.name == first; });
+  if (input == kInputClasses.end()) {
+    return unsupported_error(
+        "{}: the first module is {}; only sentence_transformers' Transformer, StaticEmbedding and "
+        "SparseStaticEmbedding are supported",
+        path, entries.front().type);
+  }
+  list.input = input->module;
   list.transformer_path = entries.front().path;
   for (size_t i = 1; i < entries.size(); ++i) {
     const std::string_view class_name =

@@ -13,6 +13,7 @@
 #include "models/mpnet.h"
 #include "models/nomic_bert.h"
 #include "models/roberta.h"
+#include "models/static_embedding.h"
 #include "models/t5.h"
 #include "models/text_tower.h"
 
@@ -95,6 +96,8 @@ constexpr ModelEntry kModels[] = {
      &JinaBertModel::load},
     {"JinaBertForMaskedLM", "the encoder of a masked language model", &JinaBertModel::traits,
      &JinaBertModel::load},
+    {"StaticEmbedding", "a table of token vectors: model2vec, StaticEmbedding, IDF query encoders",
+     &StaticEmbeddingModel::traits, &StaticEmbeddingModel::load},
 };
 
 }  // namespace

@@ -85,7 +85,7 @@ Status InputProcessor::check(const Request& request) const {
 
 schema::OutputSpec InputProcessor::output_spec(const Request& request) const {
   return {.normalize = request.normalize.value_or(output_.normalize),
-          .dimensions = request.dimensions.value_or(0),
+          .dimensions = request.dimensions.value_or(output_.embedding_size),
           .raw_scores = request.raw_scores,
           .aggregation = request.aggregation.value_or(Aggregation::kSimple)};
 }

@@ -41,6 +41,8 @@ ModelInfo describe(const Assembly& assembly) {
   info.normalize = settings.output.normalize;
   info.similarity = settings.folder.similarity;
   info.labels = settings.output.labels;
+  info.routes = settings.folder.routes;
+  info.route = settings.folder.route;
   info.hidden_size = settings.traits.hidden_size;
   info.embedding_size = settings.output.embedding_size;
   info.max_length = settings.limits.max_length;
@@ -62,7 +64,9 @@ ModelInfo describe(const Assembly& assembly) {
 Result<Assembly> assemble(const EngineOptions& options, std::shared_ptr<Device> device,
                           AssembleUntil until, Signal* signal) {
   WDE_ASSIGN_OR_RETURN(const std::string path, resolve_model_folder(options));
-  WDE_ASSIGN_OR_RETURN(checkpoint::ModelFolder folder, checkpoint::read_model_folder(path));
+  WDE_ASSIGN_OR_RETURN(
+      checkpoint::ModelFolder folder,
+      checkpoint::read_model_folder(path, {.route = options.prompt_name.value_or("")}));
   WDE_ASSIGN_OR_RETURN(const Manifest* manifest, choose_manifest(folder, options));
   return assemble(*manifest, std::move(folder), options, std::move(device), until, signal);
 }

@@ -1,5 +1,8 @@
 #include "workflow/embedding.h"
 
+#include <algorithm>
+#include <limits>
+
 #include "base/status.h"
 #include "heads/embedding_head.h"
 #include "pipeline/vector_answers.h"
@@ -11,6 +14,9 @@ namespace wde::workflow {
 namespace {
 
 std::string refusal(const checkpoint::ModelFolder& folder) {
+  if (folder.input != checkpoint::InputModule::kTransformer) {
+    return "modules.json describes a table, not a transformer";
+  }
   if (folder.late_interaction) return "the folder's files describe a multi-vector model";
   if (has_module<checkpoint::SpladePoolingModule>(folder)) {
     return "modules.json describes a sparse encoder";
@@ -45,8 +51,14 @@ Status add_module(const checkpoint::Module& module, Settings* settings) {
     spec.steps.emplace_back(heads::DenseStep{.in_features = dense->in_features,
                                              .out_features = dense->out_features,
                                              .bias = dense->bias,
+                                             .residual = dense->residual,
                                              .activation = activation,
                                              .weights = dense->weights.get()});
+    return {};
+  }
+  if (const auto* norm = std::get_if<checkpoint::LayerNormModule>(&module)) {
+    spec.steps.emplace_back(
+        heads::LayerNormStep{.dimension = norm->dimension, .weights = norm->weights.get()});
     return {};
   }
   const auto* normalize = std::get_if<checkpoint::NormalizeModule>(&module);
@@ -57,7 +69,7 @@ Status add_module(const checkpoint::Module& module, Settings* settings) {
   return {};
 }
 
-// modules.json: a Pooling, then any of Dense and Normalize.
+// modules.json: a Pooling, then any of Dense, LayerNorm and Normalize.
 Status read_modules(Settings* settings) {
   const std::vector<checkpoint::Module>& modules = settings->folder.modules;
   if (modules.empty()) return use_own_vector(settings);
@@ -93,7 +105,9 @@ Status settle_embedding(const EngineOptions& options, Settings* settings) {
     spec.steps.pop_back();
   }
   settings->output.tasks = {Task::kEmbed, Task::kHidden};
-  settings->output.embedding_size = static_cast<int>(spec.columns(settings->traits.hidden_size));
+  settings->output.embedding_size = static_cast<int>(
+      std::min(spec.columns(settings->traits.hidden_size),
+               settings->folder.truncate_dim.value_or(std::numeric_limits<int>::max())));
   settings->output.normalize = options.normalize.value_or(normalize);
   return {};
 }

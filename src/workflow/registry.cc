@@ -9,6 +9,7 @@
 #include "workflow/hybrid.h"
 #include "workflow/multi_vector.h"
 #include "workflow/sparse_embedding.h"
+#include "workflow/static_embedding.h"
 #include "workflow/workflow.h"
 
 namespace wde::workflow {
@@ -22,6 +23,8 @@ std::span<const Manifest> manifests() {
       token_classification(),
       embedding(),
       sparse_embedding(),
+      static_embedding(),
+      static_sparse(),
   };
   return kManifests;
 }

@@ -125,6 +125,14 @@ Status settle_prompts(const EngineOptions& options, Settings* settings) {
   // sentence-transformers knows these two as empty prompts where a model names none.
   prompts.try_emplace("query");
   prompts.try_emplace("document");
+  // The engine serves one route of a Router: what names another would get this one's vectors.
+  for (const std::string& route : folder.routes) {
+    if (route == folder.route) {
+      prompts.try_emplace(route);
+    } else {
+      prompts.erase(route);
+    }
+  }
   if (options.prompt && options.prompt_name) {
     return invalid_argument_error("--prompt and --prompt-name exclude each other");
   }
@@ -132,10 +140,13 @@ Status settle_prompts(const EngineOptions& options, Settings* settings) {
     settings->prompts.default_prompt = *options.prompt;
     return {};
   }
-  const auto name = options.prompt_name ? options.prompt_name : folder.default_prompt_name;
+  auto name = options.prompt_name;
+  if (!name && folder.default_prompt_name && prompts.contains(*folder.default_prompt_name)) {
+    name = folder.default_prompt_name;
+  }
   if (!name) return {};
   const auto found = prompts.find(*name);
-  if (found == prompts.end()) {  // the folder's own default is one of its prompts
+  if (found == prompts.end()) {
     std::vector<std::string_view> known;
     for (const auto& [key, text] : prompts) known.push_back(key);
     return invalid_argument_error("--prompt-name: unknown prompt name \"{}\"; this model has: {}",

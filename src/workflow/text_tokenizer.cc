@@ -67,7 +67,8 @@ std::unique_ptr<TextTokenizer> make_text_tokenizer(
 
 Result<std::unique_ptr<TextTokenizer>> TextTokenizer::load(const EngineOptions& options) {
   WDE_ASSIGN_OR_RETURN(const std::string path, workflow::resolve_model_folder(options));
-  WDE_ASSIGN_OR_RETURN(const std::string folder, checkpoint::find_transformer_folder(path));
+  WDE_ASSIGN_OR_RETURN(const std::string folder,
+                       checkpoint::find_transformer_folder(path, options.prompt_name.value_or("")));
   WDE_ASSIGN_OR_RETURN(std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
                        tokenizer::load_tokenizer(folder));
   return workflow::make_text_tokenizer(std::move(tokenizer));

@@ -99,7 +99,7 @@ TEST(InputProcessor, WhatTheRequestLeavesOpenIsAsTheModelSays) {
   const InputProcessor processor = make_processor();
   const schema::OutputSpec open = processor.output_spec({.input = "a"});
   EXPECT_TRUE(open.normalize);
-  EXPECT_EQ(open.dimensions, 0);
+  EXPECT_EQ(open.dimensions, 24);  // all of the model's
   const schema::OutputSpec asked =
       processor.output_spec({.input = "a", .normalize = false, .dimensions = 8});
   EXPECT_FALSE(asked.normalize);
