@@ -6,6 +6,8 @@
 #include "base/dtype.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "checkpoint/idf_table.h"
+#include "checkpoint/relative_path.h"
 
 namespace wde::checkpoint {
 namespace {
@@ -120,22 +122,65 @@ std::vector<float> fold(const StaticTable& table) {
   return folded;
 }
 
+// The file that a SparseStaticEmbedding's config.json names as its "path", in its own folder or in
+// the model's; empty where it names none.
+Result<std::string> find_idf_file(const ModelFolder& folder) {
+  const std::string config_path = folder.transformer_path + "/config.json";
+  if (folder.input != InputModule::kSparseStaticEmbedding || !file_exists(config_path)) {
+    return std::string();
+  }
+  WDE_ASSIGN_OR_RETURN(const json::value parsed, json::parse_file(config_path));
+  const json::object* config = parsed.if_object();
+  if (config == nullptr) return data_loss_error("{}: must be a JSON object", config_path);
+  const Result<std::string> named = json::get_string(*config, "path", "");
+  if (!named.ok()) return named.status().with_context(config_path);
+  if (!named->ends_with(".json")) return std::string();
+  if (!is_inside_path(*named)) {
+    return data_loss_error("{}: the path \"{}\" leaves the folder", config_path, *named);
+  }
+  const std::string own = folder.transformer_path + "/" + *named;
+  return file_exists(own) ? own : folder.path + "/" + *named;
+}
+
+struct FoldedTable {
+  int64_t columns = 0;
+  std::vector<float> values;  // empty where only the shape was asked for
+  int64_t rows = 0;           // the zero row included
+};
+
+Result<FoldedTable> read_idf(const ModelFolder& folder, const std::string& path) {
+  WDE_ASSIGN_OR_RETURN(std::vector<float> weights,
+                       read_idf_table(path, folder.transformer_path + "/tokenizer.json"));
+  weights.push_back(0);
+  const auto rows = static_cast<int64_t>(weights.size());
+  return FoldedTable{.columns = 1, .values = std::move(weights), .rows = rows};
+}
+
+Result<FoldedTable> read_tensors(const ModelFolder& folder, const ReadOptions& options) {
+  WDE_ASSIGN_OR_RETURN(const auto source, open_weights(folder.transformer_path));
+  Result<StaticTable> table = find_table(*source, folder.input);
+  if (!table.ok()) return table.status().with_context(folder.transformer_path);
+  FoldedTable folded{.columns = table->columns, .rows = table->tokens + 1};
+  if (options.weights) folded.values = fold(*table);
+  return folded;
+}
+
 }  // namespace
 
 Status read_static_table(const ReadOptions& options, ModelFolder* folder) {
-  WDE_ASSIGN_OR_RETURN(const auto source, open_weights(folder->transformer_path));
-  Result<StaticTable> table = find_table(*source, folder->input);
-  if (!table.ok()) return table.status().with_context(folder->transformer_path);
+  WDE_ASSIGN_OR_RETURN(const std::string idf, find_idf_file(*folder));
+  WDE_ASSIGN_OR_RETURN(FoldedTable table,
+                       idf.empty() ? read_tensors(*folder, options) : read_idf(*folder, idf));
   folder->architectures = {kStaticArchitecture};
   folder->config = {{"architectures", {kStaticArchitecture}},
-                    {"vocab_size", table->tokens + 1},
-                    {"hidden_size", table->columns}};
+                    {"vocab_size", table.rows},
+                    {"hidden_size", table.columns}};
   if (folder->input == InputModule::kStaticEmbedding) {
     folder->modules.insert(folder->modules.begin(),
-                           PoolingModule{.modes = {"mean"}, .embedding_dimension = table->columns});
+                           PoolingModule{.modes = {"mean"}, .embedding_dimension = table.columns});
   }
   if (options.weights) {
-    folder->weights = std::make_shared<TableSource>(fold(*table), table->columns);
+    folder->weights = std::make_shared<TableSource>(std::move(table.values), table.columns);
   }
   return {};
 }

@@ -15,7 +15,8 @@ inline constexpr const char* kStaticArchitecture = "StaticEmbedding";
 
 // Fills config, architectures, modules and (where `options` asks for it) weights of a folder whose
 // input module is static. The table is copied to f32: model2vec's "mapping" (a token's row) and
-// "weights" (a token's factor) are folded into it. Errors: those of open_weights; kDataLoss
+// "weights" (a token's factor) are folded into it; a SparseStaticEmbedding's may be a JSON file
+// (checkpoint/idf_table.h). Errors: those of open_weights; kDataLoss
 // (shapes, dtypes, rows out of range); each names the folder.
 Status read_static_table(const ReadOptions& options, ModelFolder* folder);
 

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "checkpoint/idf_table.h"
 #include "checkpoint/model_folder.h"
 #include "checkpoint/router.h"
 #include "support/paths.h"
@@ -133,6 +134,40 @@ EXPECT_EQ(route_for(mapped, ""), "document");
     refused(R"({"embeddings":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]},)"
             R"("weights":{"dtype":"F32","shape":[3],"data_offsets":[16,28]}})",
             28, "expected [2]");
+  }
+
+  TEST(IdfTable, GivesWeightsToIds) {
+    const TempFolder folder;
+    const std::string idf = folder.write("idf.json", R"({"b":2.5,"[PAD]":1,"nowhere":7,"c":0})");
+    const std::string tokenizer =
+        folder.write("tokenizer.json",
+                     R"({"added_tokens":[{"id":4,"content":"[PAD]"}],)"
+                     R"("model":{"vocab":{"[UNK]":0,"a":1,"b":2,"c":3},"unk_token":"[UNK]"}})");
+    const auto weights = read_idf_table(idf, tokenizer);
+    ASSERT_TRUE(weights.ok()) << weights.status().message();
+    EXPECT_THAT(*weights, ElementsAre(7, 0, 2.5f, 0, 1));
+    const std::string list = folder.write("list.json", R"({"model":{"vocab":[["a",1.0]]}})");
+    EXPECT_EQ(read_idf_table(idf, list).status().code(), StatusCode::kUnsupported);
+    const std::string words = folder.write("words.json", R"({"a":"b"})");
+    EXPECT_THAT(read_idf_table(words, tokenizer).status().message(),
+                HasSubstr("\"a\" is no number"));
+  }
+
+  TEST(StaticTable, MayBeAnIdfFile) {
+    const TempFolder folder;
+    folder.write("modules.json",
+                 R"([{"path":"q","type":"sentence_transformers.models.SparseStaticEmbedding"}])");
+    folder.write("q/config.json", R"({"frozen":true,"path":"idf.json"})");
+    folder.write("q/tokenizer.json", R"({"model":{"vocab":{"a":0,"b":1}}})");
+    folder.write("idf.json", R"({"b":2.5})");
+    const auto read = read_model_folder(folder.path());
+    ASSERT_TRUE(read.ok()) << read.status().message();
+    const auto table = read->weights->tensor("embedding.weight", Shape{3, 1});
+    ASSERT_TRUE(table.ok()) << table.status().message();
+    EXPECT_EQ(table->as<float>()[1], 2.5f);
+    folder.write("q/config.json", R"({"path":"../../idf.json"})");
+    EXPECT_THAT(read_model_folder(folder.path()).status().message(),
+                HasSubstr("leaves the folder"));
   }
 
   TEST(SentenceModules, NamesWhatIsNotSupported) {
