@@ -46,6 +46,7 @@ std::string info_table(const ModelInfo& info) {
       {"device", info.device},
       {"pooling", info.pooling.empty() ? "-" : info.pooling},
       {"normalize", info.normalize ? "yes" : "no"},
+      {"similarity", info.similarity.empty() ? "-" : info.similarity},
       {"labels", label_list(info)},
       {"hidden size", fmt::format("{}", info.hidden_size)},
       {"embedding size", fmt::format("{}", info.embedding_size)},
@@ -58,6 +59,9 @@ std::string info_table(const ModelInfo& info) {
       {"workspace", megabytes(info.workspace_bytes)},
       {"memory allowed", megabytes(info.memory_limit_bytes)},
   };
+  if (!info.routes.empty()) {
+    rows.emplace_back("route", fmt::format("{} of {}", info.route, fmt::join(info.routes, ", ")));
+  }
   std::string text;
   for (const auto& [name, value] : rows) text += fmt::format("{:<16}{}\n", name, value);
   text += "modules\n";
@@ -67,7 +71,8 @@ std::string info_table(const ModelInfo& info) {
 }
 
 std::string info_json(const ModelInfo& info) {
-  json::array tasks, prompts, labels;
+  json::array tasks, prompts, labels, routes;
+  for (const std::string& route : info.routes) routes.emplace_back(route);
   for (const std::string& label : info.labels) labels.emplace_back(label);
   for (const Task task : info.tasks) tasks.emplace_back(task_name(task));
   for (const std::string& prompt : info.prompt_names) prompts.emplace_back(prompt);
@@ -82,6 +87,9 @@ std::string info_json(const ModelInfo& info) {
                             {"device", info.device},
                             {"pooling", info.pooling},
                             {"normalize", info.normalize},
+                            {"similarity", info.similarity},
+                            {"route", info.route},
+                            {"routes", routes},
                             {"labels", labels},
                             {"hidden_size", info.hidden_size},
                             {"embedding_size", info.embedding_size},
