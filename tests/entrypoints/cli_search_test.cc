@@ -5,10 +5,12 @@
 #include <cstring>
 #include <fstream>
 #include <limits>
+#include <sstream>
 
 #include "base/json.h"
 #include "entrypoints/cli/npy_file.h"
 #include "entrypoints/cli/search_corpus.h"
+#include "entrypoints/cli/search_index.h"
 #include "entrypoints/cli/search_report.h"
 #include "entrypoints/cli/searcher.h"
 #include "entrypoints/cli/sinks.h"
@@ -89,19 +91,43 @@ TEST(SearchPrompts, AreTheModelsOwn) {
 }
 
 TEST(Searcher, AnswersQueriesInTheirOrder) {
+  const test::TemporaryFolder folder;
   test::FakeEngine engine;  // the vector of a text is {its bytes, its first byte, 1}
-  const std::vector<float> corpus = {1, 'a', 1, 2, 'b', 1, 30, 'a', 1};
-  const auto index = VectorIndex::create(corpus, 3, {.similarity = Similarity::kEuclidean}).value();
-  Searcher searcher(engine, *index, {}, 2);
+  Console console;
+  const InputOptions corpus{.path = folder.write("c", "a\nbb\n" + std::string(30, 'a'))};
+  const auto index = make_vector_index(CorpusVectors::compute(engine, corpus, {}, console).value(),
+                                       3, {.similarity = Similarity::kEuclidean})
+                         .value();
+  Searcher searcher(engine, *index, {});
   const std::vector<std::string> queries = {"b", "a", std::string(29, 'a')};
-  const auto hits = searcher.search(queries).value();
+  const auto hits = searcher.search(queries, 2).value();
   ASSERT_EQ(hits.size(), 3u);
   EXPECT_EQ(hits[0][0].index, 0);  // 1 away, as row 1 is: equal scores keep the rows' order
   EXPECT_EQ(hits[0][1].index, 1);
   EXPECT_EQ(hits[1][0], (Hit{0, -0.0f}));
   EXPECT_EQ(hits[2][0].index, 2);
-  EXPECT_EQ(searcher.search(std::vector<std::string>{"a", "fail"}).status().code(),
+  EXPECT_EQ(searcher.search(std::vector<std::string>{"a", "fail"}, 2).status().code(),
             StatusCode::kDeviceError);
+}
+
+TEST(Reranker, SortsByItsOwnScores) {
+  test::FakeEngine engine;  // of a pair, minus the bytes of its first text
+  const std::vector<std::string> texts = {"a", "b", "c"};
+  const std::vector<Hit> hits = {{2, 0.9f}, {0, 0.5f}, {1, 0.1f}};
+  const auto scored = Reranker(engine, texts).rerank("qq", hits, 2);
+  ASSERT_TRUE(scored.ok()) << scored.status().message();
+  EXPECT_THAT(*scored, ElementsAre(Hit{2, -2}, Hit{0, -2}));  // equal: as they were
+  EXPECT_FALSE(Reranker(engine, texts).rerank("fail", hits, 2).ok());
+}
+
+TEST(SearchTask, IsTheFirstThatGivesSomethingToCompare) {
+  ModelInfo info;
+  info.tasks = {Task::kHidden, Task::kSparse, Task::kMultiVector};
+  EXPECT_EQ(choose_search_task(info, {}).value(), Task::kMultiVector);
+  EXPECT_EQ(choose_search_task(info, Task::kSparse).value(), Task::kSparse);
+  EXPECT_EQ(choose_search_task(info, Task::kEmbed).status().code(), StatusCode::kInvalidArgument);
+  info.tasks = {Task::kRerank};
+  EXPECT_EQ(choose_search_task(info, {}).status().code(), StatusCode::kInvalidArgument);
 }
 
 TEST(CorpusVectors, AreComputedInTheCorpusOrder) {
@@ -172,6 +198,46 @@ TEST(SearchBinary, FindsATextByItself) {
   ASSERT_EQ(read.exit_code, 0) << read.err;
   EXPECT_THAT(read.out, testing::StartsWith(written.out));
   EXPECT_EQ(std::count(read.out.begin(), read.out.end(), '\n'), 2);
+}
+
+std::vector<int64_t> found_by(std::vector<std::string> arguments) {
+  const Ended ended = run_wde(arguments);
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  std::vector<int64_t> indices;
+  const auto line = json::parse(ended.out);
+  if (!line.ok()) return indices;
+  for (const json::value& hit : line->as_object().at("hits").as_array()) {
+    indices.push_back(hit.as_object().at("index").as_int64());
+  }
+  return indices;
+}
+
+// Each side of a Router by its own route, and sparse vectors: a text shares its words with itself.
+TEST(SearchBinary, GoesByRoutesAndSparseVectors) {
+  const test::TemporaryFolder folder;
+  const std::string corpus = folder.write("c", "bread and boats\nthe old bridge\n");
+  const auto search = [&](const std::string& model) {
+    return std::vector<std::string>{"search",   "-m",   wde::test::fixture(model),
+                                    "--corpus", corpus, "the old bridge"};
+  };
+  EXPECT_EQ(found_by(search("folder_models/routed")).size(), 2u);
+  EXPECT_EQ(found_by(search("folder_models/inference_free")).size(), 2u);
+}
+
+TEST(SearchBinary, ScoresTheBestAgain) {
+  const test::TemporaryFolder folder;
+  const std::string corpus = folder.write("c", "one\ntwo\nthree\nfour\nfive\n");
+  const std::string reranker = wde::test::fixture("task_models/bert_rerank");
+  const Ended scored = run_wde({"rerank", "-m", reranker, "--query", "two", corpus});
+  ASSERT_EQ(scored.exit_code, 0) << scored.err;
+  std::vector<int64_t> expected;
+  std::istringstream lines(scored.out);
+  for (std::string line; std::getline(lines, line) && expected.size() < 3;) {
+    expected.push_back(json::parse(line)->as_object().at("index").as_int64());
+  }
+  EXPECT_EQ(found_by({"search", "-m", kModel, "--corpus", corpus, "--rerank", reranker, "--top-k",
+                      "3", "two"}),
+            expected);
 }
 
 TEST(SearchBinary, BadInputIsNamed) {

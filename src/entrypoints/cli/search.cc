@@ -9,9 +9,7 @@
 #include "entrypoints/cli/input.h"
 #include "entrypoints/cli/options.h"
 #include "entrypoints/cli/output.h"
-#include "entrypoints/cli/search_corpus.h"
-#include "entrypoints/cli/search_report.h"
-#include "entrypoints/cli/searcher.h"
+#include "entrypoints/cli/search_session.h"
 
 namespace wde::cli {
 namespace {
@@ -24,26 +22,12 @@ constexpr const char* kExamples = R"(Examples:
   wde search -m MODEL --corpus passages.txt "how do bees talk?" "cheap travel"
   wde search -m MODEL --corpus passages.txt --index passages.npy < questions.txt
   wde search -m MODEL --corpus passages.jsonl --jsonl --top-k 3 --format json "a question"
-Brute force: every text's vector is compared. --index keeps the vectors: the file is written when it
+  wde search -m MODEL --corpus passages.txt --rerank cross-encoder/ms-marco-MiniLM-L6-v2 "why?"
+Brute force: every text's vector is compared; MaxSim where the model gives several for a text, dot
+products where it gives sparse ones. --rerank scores the best hits again. --index keeps the vectors: the file is written when it
 is not there, else read, and must fit the corpus and the model. Queries get the model's "query"
 prompt, texts its "document", "passage" or "corpus" prompt, whichever it names first; --prompt and
 --prompt-name stand for both. A query's line is {"query","hits":[{"index","score","text"},…]}.)";
-
-enum class ReportFormat { kAuto, kJson, kText };
-
-struct SearchFlags {
-  EngineOptions engine;
-  InputOptions corpus{.path = ""};
-  InputOptions stdin_queries;
-  std::vector<std::string> queries;
-  std::string index;
-  std::string output = "-";
-  std::optional<Similarity> similarity;
-  VectorStorage storage = VectorStorage::kF32;
-  std::optional<int> dimensions;
-  int64_t top_k = 10;
-  ReportFormat format = ReportFormat::kAuto;
-};
 
 std::optional<Similarity> similarity_or_null(const std::string& name) {
   const Result<Similarity> parsed = parse_similarity(name);
@@ -72,92 +56,11 @@ Status check_flags(const SearchFlags& flags) {
   if (flags.top_k < 1) {
     return invalid_argument_error("--top-k must be at least 1, not {}", flags.top_k);
   }
+  if (flags.rerank_top < 1) {
+    return invalid_argument_error("--rerank-top must be at least 1, not {}", flags.rerank_top);
+  }
   return check_output_is_not_input(flags.output, flags.corpus.path);
 }
-
-// What a search needs of one loaded model.
-class Search {
- public:
-  Search(Context& context, const SearchFlags& flags, std::vector<std::string> texts)
-      : context_(context), flags_(flags), texts_(std::move(texts)) {}
-
-  // Loads the model, has the vectors made or read, indexes them.
-  Status load() {
-    EngineOptions options = flags_.engine;
-    options.task = Task::kEmbed;
-    WDE_ASSIGN_OR_RETURN(engine_, load_engine(std::move(options), context_.console));
-    prompts_ = choose_prompts(engine_->info(), flags_.engine);
-    return {};
-  }
-
-  Status index() {
-    const int columns = engine_->info().embedding_size;
-    if (flags_.dimensions && (*flags_.dimensions < 1 || *flags_.dimensions > columns)) {
-      return invalid_argument_error("--dimensions {}: the model's vectors have 1 to {}",
-                                    *flags_.dimensions, columns);
-    }
-    columns_ = flags_.dimensions.value_or(columns);
-    WDE_ASSIGN_OR_RETURN(vectors_, corpus_vectors());
-    IndexOptions options{
-        .storage = flags_.storage, .threads = flags_.engine.threads, .isa = flags_.engine.isa};
-    WDE_ASSIGN_OR_RETURN(options.similarity, similarity());
-    Result<std::unique_ptr<VectorIndex>> index =
-        VectorIndex::create(vectors_.values(), columns_, options);
-    if (!index.ok()) {
-      // Of the flags nothing can be wrong here, so the numbers are.
-      return data_loss_error("{}: {}", flags_.index.empty() ? flags_.engine.model : flags_.index,
-                             index.status().message());
-    }
-    index_ = std::move(index).value();
-    return {};
-  }
-
-  Status answer(std::span<const std::string> queries, Output& output) {
-    Searcher searcher(*engine_, *index_, request(prompts_.query), flags_.top_k);
-    WDE_ASSIGN_OR_RETURN(const std::vector<std::vector<Hit>> hits, searcher.search(queries));
-    const bool text = flags_.format == ReportFormat::kText ||
-                      (flags_.format == ReportFormat::kAuto && output.is_terminal());
-    const Emphasis emphasis = output.is_terminal() ? Emphasis::kTerminal : Emphasis::kNone;
-    for (size_t i = 0; i < queries.size(); ++i) {
-      WDE_RETURN_IF_ERROR(output.write(text ? hits_text(queries[i], hits[i], texts_, emphasis)
-                                            : hits_json(queries[i], hits[i], texts_)));
-    }
-    return output.flush();
-  }
-
- private:
-  Request request(const std::optional<std::string>& prompt_name) const {
-    return {.task = Task::kEmbed, .prompt_name = prompt_name, .dimensions = flags_.dimensions};
-  }
-
-  Result<CorpusVectors> corpus_vectors() {
-    if (!flags_.index.empty() && file_exists(flags_.index)) {
-      return CorpusVectors::load(flags_.index, texts_.size(), columns_);
-    }
-    WDE_ASSIGN_OR_RETURN(CorpusVectors vectors,
-                         CorpusVectors::compute(*engine_, flags_.corpus, request(prompts_.document),
-                                                context_.console));
-    if (!flags_.index.empty()) {
-      WDE_RETURN_IF_ERROR(write_npy(flags_.index, vectors.values(), columns_));
-    }
-    return vectors;
-  }
-
-  Result<Similarity> similarity() const {
-    if (flags_.similarity) return *flags_.similarity;
-    const std::string& named = engine_->info().similarity;
-    return named.empty() ? Result<Similarity>(Similarity::kCosine) : parse_similarity(named);
-  }
-
-  Context& context_;
-  const SearchFlags& flags_;
-  std::vector<std::string> texts_;
-  std::unique_ptr<Engine> engine_;
-  SearchPrompts prompts_;
-  int64_t columns_ = 0;
-  CorpusVectors vectors_;
-  std::unique_ptr<VectorIndex> index_;
-};
 
 // Those that are there without waiting, so that a person is answered at once and a file in batches.
 Result<std::vector<std::string>> next_queries(InputReader& input) {
@@ -174,7 +77,8 @@ Result<std::vector<std::string>> next_queries(InputReader& input) {
   return queries;
 }
 
-Status answer_all(Search& search, const SearchFlags& flags, Console& console, Output& output) {
+Status answer_all(SearchSession& search, const SearchFlags& flags, Console& console,
+                  Output& output) {
   if (!flags.queries.empty()) return search.answer(flags.queries, output);
   WDE_ASSIGN_OR_RETURN(const auto input, InputReader::open(flags.stdin_queries, console));
   while (true) {
@@ -192,7 +96,7 @@ int run_search(Context& context, const SearchFlags& flags) {
   if (!texts.ok()) return report(console, texts.status(), Phase::kRequest);
   const auto output = Output::open(flags.output);
   if (!output.ok()) return report(console, output.status(), Phase::kRequest);
-  Search search(context, flags, std::move(texts).value());
+  SearchSession search(console, flags, std::move(texts).value());
   if (Status loaded = search.load(); !loaded.ok()) return report(console, loaded, Phase::kLoad);
   exit_between_lines(context, **output);
   Status status = search.index();
@@ -215,6 +119,12 @@ Run define_search(CLI::App& app) {
                  "the texts' vectors: read from this .npy file, or written to it for the next time")
       ->type_name("FILE");
   app.add_option("--top-k", flags->top_k, "hits of a query; default 10")->type_name("K");
+  app.add_option("--rerank", flags->rerank,
+                 "a reranker, a folder or a hub id, that scores the best hits again")
+      ->type_name("MODEL");
+  app.add_option("--rerank-top", flags->rerank_top,
+                 "so many hits are scored again, never fewer than --top-k; default 50")
+      ->type_name("N");
   add_parsed(app, "--similarity", flags->similarity, similarity_or_null,
              "{cosine,dot,euclidean,manhattan}", "default: the model's, else cosine");
   add_parsed(app, "--storage", flags->storage, parse_storage, "{f32,bf16,int8}",
@@ -224,6 +134,7 @@ Run define_search(CLI::App& app) {
   add_parsed(app, "--format", flags->format, parse_format, "{json,text}",
              "default: text on a terminal, JSON lines elsewhere");
   add_output_flag(app, flags->output);
+  add_task_flag(app, flags->engine);
   add_engine_flags(app, flags->engine);
   return [flags](Context& context) { return run_search(context, *flags); };
 }

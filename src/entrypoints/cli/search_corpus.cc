@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "entrypoints/cli/progress.h"
-#include "entrypoints/cli/stream.h"
 
 namespace wde::cli {
 namespace {
@@ -40,19 +39,27 @@ Result<std::vector<std::string>> read_corpus(const InputOptions& options, Consol
   }
 }
 
-Result<CorpusVectors> CorpusVectors::compute(Engine& engine, const InputOptions& corpus,
-                                             const Request& request, Console& console) {
+Status answer_corpus(Engine& engine, const InputOptions& corpus, const Request& request, Sink& sink,
+                     Console& console) {
   WDE_ASSIGN_OR_RETURN(const auto reader, InputReader::open(corpus, console));
-  CorpusVectors vectors;
-  VectorSink sink(&vectors.computed_);
   StreamTotals totals;
-  Progress progress(console, true, reader->total_bytes());
-  WDE_RETURN_IF_ERROR(
-      stream(engine, *reader, {request, {}}, sink, progress, &totals).with_context(corpus.path));
+  {
+    Progress progress(console, true, reader->total_bytes());
+    WDE_RETURN_IF_ERROR(stream(engine, *reader, {.fields = request}, sink, progress, &totals)
+                            .with_context(corpus.path));
+  }
   if (totals.truncated > 0) {
     console.say(fmt::format("{} of {} texts were longer than {} tokens and were truncated",
                             totals.truncated, totals.documents, engine.info().max_length));
   }
+  return {};
+}
+
+Result<CorpusVectors> CorpusVectors::compute(Engine& engine, const InputOptions& corpus,
+                                             const Request& request, Console& console) {
+  CorpusVectors vectors;
+  VectorSink sink(&vectors.computed_);
+  WDE_RETURN_IF_ERROR(answer_corpus(engine, corpus, request, sink, console));
   return vectors;
 }
 

@@ -10,6 +10,7 @@
 #include "entrypoints/cli/console.h"
 #include "entrypoints/cli/input.h"
 #include "entrypoints/cli/npy_file.h"
+#include "entrypoints/cli/stream.h"
 #include "wde/engine.h"
 
 namespace wde::cli {
@@ -17,11 +18,15 @@ namespace wde::cli {
 // Every line's text. Errors: those of InputReader; kInvalidArgument for a pair, naming the line.
 Result<std::vector<std::string>> read_corpus(const InputOptions& options, Console& console);
 
+// Hands the answer of each line of the corpus to the sink, a progress bar on the console, and says
+// how many were truncated. Errors: of the input and of the engine.
+Status answer_corpus(Engine& engine, const InputOptions& corpus, const Request& request, Sink& sink,
+                     Console& console);
+
 // Row-major vectors, one a text.
 class CorpusVectors {
  public:
-  // Embeds the corpus' lines with the fields of `request`, a progress bar on the console. Errors:
-  // of the input and of the engine.
+  // Embeds the corpus' lines with the fields of `request`. Errors: those of answer_corpus.
   static Result<CorpusVectors> compute(Engine& engine, const InputOptions& corpus,
                                        const Request& request, Console& console);
   // Errors: those of NpyMatrix::open; kInvalidArgument when it is not [texts, columns].

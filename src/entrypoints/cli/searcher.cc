@@ -20,18 +20,51 @@ SearchPrompts choose_prompts(const ModelInfo& info, const EngineOptions& options
   return prompts;
 }
 
-Result<std::vector<std::vector<Hit>>> Searcher::search(std::span<const std::string> queries) {
+Result<Task> choose_search_task(const ModelInfo& info, std::optional<Task> wanted) {
+  const auto serves = [&info](Task task) {
+    return std::find(info.tasks.begin(), info.tasks.end(), task) != info.tasks.end();
+  };
+  for (const Task task : {Task::kEmbed, Task::kMultiVector, Task::kSparse}) {
+    if ((!wanted || *wanted == task) && serves(task)) return task;
+  }
+  return invalid_argument_error(
+      "{} gives nothing to search by{}: embed, multivector or sparse is needed", info.model,
+      wanted ? fmt::format(" with --task {}", task_name(*wanted)) : "");
+}
+
+Result<std::vector<Hit>> Reranker::rerank(const std::string& query, std::span<const Hit> hits,
+                                          int64_t top_k) const {
+  std::vector<Request> requests;
+  for (const Hit& hit : hits) {
+    requests.push_back(
+        {.task = Task::kRerank, .input = TextPair{query, texts_[static_cast<size_t>(hit.index)]}});
+  }
+  std::vector<Hit> scored;
+  const std::vector<Result<Response>> responses = engine_.run_all(std::move(requests));
+  for (size_t i = 0; i < hits.size(); ++i) {
+    if (!responses[i].ok()) return responses[i].status();
+    scored.push_back({hits[i].index, responses[i]->values.front()});
+  }
+  // Equal scores keep the first search's order.
+  std::stable_sort(scored.begin(), scored.end(),
+                   [](const Hit& left, const Hit& right) { return left.score > right.score; });
+  scored.resize(std::min(scored.size(), static_cast<size_t>(top_k)));
+  return scored;
+}
+
+Result<std::vector<std::vector<Hit>>> Searcher::search(std::span<const std::string> queries,
+                                                       int64_t top_k) {
   std::vector<Request> requests;
   for (const std::string& query : queries) {
     requests.push_back(request_);
     requests.back().input = query;
   }
-  std::vector<float> vectors;
-  for (const Result<Response>& response : engine_.run_all(std::move(requests))) {
+  std::vector<Response> answers;
+  for (Result<Response>& response : engine_.run_all(std::move(requests))) {
     if (!response.ok()) return response.status();
-    vectors.insert(vectors.end(), response->values.begin(), response->values.end());
+    answers.push_back(std::move(response).value());
   }
-  return index_.search(vectors, top_k_);
+  return index_.search(answers, top_k);
 }
 
 }  // namespace wde::cli
