@@ -74,7 +74,10 @@ def table(seed, rows, columns=16):
 
 
 def word_tokenizer():
-    return tokenizers.Tokenizer.from_file(str(bert_folder(1) / "tokenizer.json"))
+    """Without the truncation of its file, which StaticEmbedding would follow and an engine must not."""
+    tokenizer = tokenizers.Tokenizer.from_file(str(bert_folder(1) / "tokenizer.json"))
+    tokenizer.no_truncation()
+    return tokenizer
 
 
 def several_poolings():
