@@ -165,6 +165,11 @@ Status open_dense_weights(const std::string& folder, DenseModule& dense) {
   const Result<TensorView> weight =
       dense.weights->tensor("linear.weight", Shape{dense.out_features, dense.in_features});
   WDE_RETURN_IF_ERROR(weight.status().with_context(folder));
+  if (dense.residual && dense.in_features != dense.out_features) {
+    const Result<TensorView> residual =
+        dense.weights->tensor("residual.weight", Shape{dense.out_features, dense.in_features});
+    WDE_RETURN_IF_ERROR(residual.status().with_context(folder));
+  }
   if (!dense.bias) return Status();
   return dense.weights->tensor("linear.bias", Shape{dense.out_features})
       .status()
