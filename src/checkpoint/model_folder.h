@@ -84,7 +84,7 @@ struct ModelFolder {
   // config_sentence_transformers.json
   std::map<std::string, std::string> prompts;
   std::optional<std::string> default_prompt_name;
-  std::string similarity;  // "similarity_fn_name", as written; empty: it names none
+  std::string similarity;     // "similarity_fn_name", as written; empty: it names none
   std::string activation_fn;  // a cross-encoder's, as written; empty where there is none
   // tokenizer_config.json; absent when it says "very large" (transformers writes 1e30 for none)
   std::optional<int64_t> model_max_length;

@@ -50,7 +50,8 @@ TEST(Binary, HelpAndVersionGoToStdout) {
     EXPECT_THAT(help.out, HasSubstr(part));
   }
   EXPECT_THAT(run_wde({"--version"}).out, StartsWith("wde "));
-  for (const char* command : {"embed", "hidden", "search", "tokenize", "serve", "bench", "info", "list"}) {
+  for (const char* command :
+       {"embed", "hidden", "search", "tokenize", "serve", "bench", "info", "list"}) {
     const Ended command_help = run_wde({command, "--help"});
     EXPECT_EQ(command_help.exit_code, 0) << command;
     EXPECT_THAT(command_help.out, HasSubstr("Examples:")) << command;

@@ -72,7 +72,8 @@ class Chunk {
 
   // Keys that any of the queries sees.
   Range Visible(const Range& queries) const {
-    return {std::max<int64_t>(queries.begin - left_, 0), std::min(queries.end + right_, key_count_)};
+    return {std::max<int64_t>(queries.begin - left_, 0),
+            std::min(queries.end + right_, key_count_)};
   }
   // Rows of a tile that any of the queries sees, from the beginning of a group on.
   Range RowsOf(int64_t tile, const Range& queries) const {
