@@ -23,7 +23,8 @@ constexpr RecipeNorm bert_norm(std::string_view module) {
   return {.module = module, .epsilon_field = "layer_norm_eps"};
 }
 
-// Checked against transformers 5.23's modeling files (New's: against the code in its repository),
+// Checked against transformers 5.23's modeling files (New's: against the code in its repository;
+// transformers stores GTE by that code's names),
 // and by tests/data/task_goldens.
 constexpr Recipe kRecipes[] = {
     {.architecture = "BertForSequenceClassification",
@@ -245,7 +246,7 @@ constexpr Recipe kRecipes[] = {
      .backbone = "GteModel",
      .kind = kLm,
      .dense = {.module = "lm_head.dense", .activation = kGelu},
-     .norm = bert_norm("lm_head.layer_norm"),
+     .norm = bert_norm("lm_head.norm"),
      .output = {.module = "lm_head.decoder",
                 .tied_table = "gte.embeddings.word_embeddings.weight"}},
     {.architecture = "NewForSequenceClassification",

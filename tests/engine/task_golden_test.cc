@@ -219,8 +219,9 @@ std::vector<float> vector_of(const Response& response) {
   return vector;
 }
 
-// bf16 and int8 keep the direction of vectors, and move a score a little. The bounds are those of
-// golden_test.cc, with room for sparse vectors, whose small entries come and go.
+// bf16 and int8 keep the direction of vectors, and move a score a little. Measured with AVX2:
+// cosines from 0.99923, scores within 0.011; three times that angle and that difference are
+// allowed.
 TEST_P(TaskGoldens, LowPrecisionStaysNear) {
   const TaskGolden golden = golden_of(GetParam());
   for (const char* dtype : {"bf16", "int8"}) {
@@ -242,8 +243,8 @@ TEST_P(TaskGoldens, LowPrecisionStaysNear) {
     }
     std::printf("%s: smallest cosine %.6f, largest score difference %.4f\n", dtype, smallest,
                 largest);
-    EXPECT_GE(smallest, 0.99);
-    EXPECT_LE(largest, 0.05);
+    EXPECT_GE(smallest, 0.993);
+    EXPECT_LE(largest, 0.033);
   }
 }
 

@@ -132,7 +132,7 @@ TEST(Metrics, EveryLineIsACommentOrANumberAndNoFamilyComesTwice) {
     EXPECT_NO_THROW((void)std::stod(number, &parsed)) << line;
     EXPECT_EQ(parsed, number.size()) << line;
   }
-  EXPECT_EQ(types.size(), 11u);
+  EXPECT_EQ(types.size(), 18u);
 }
 
 TEST(Metrics, ThreadsCountTogetherWhileOthersRead) {

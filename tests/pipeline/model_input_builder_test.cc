@@ -27,8 +27,8 @@ TEST(ModelInputBuilder, PacksWithoutPaddingLongestFirst) {
   const schema::ModelInput input = builder.build(&batch, block);
   ASSERT_EQ(input.shards.size(), 1u);
   EXPECT_EQ(input.used(), 3 * 5 + 2 + 2 + 3u);
-  const std::vector<int32_t> expected = {4, 5, 6, 7, 8, 2, 3, 4, 2, 3,
-                                         0, 0, 1, 0, 1, 0, 1, 0, 3, 5};
+  const std::vector<int32_t> expected = {4, 5, 6, 7, 8, 2, 3, 4, 2, 3, 0,
+                                         0, 1, 0, 1, 0, 1, 3, 2, 0, 3, 5};
   EXPECT_EQ(std::vector<int32_t>(block.begin(),
                                  block.begin() + static_cast<std::ptrdiff_t>(input.used())),
             expected);
