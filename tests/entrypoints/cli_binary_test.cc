@@ -370,10 +370,16 @@ TEST(Binary, BenchTokenizes) {
   EXPECT_GT(report->at("tokens").as_int64(), 4);
 }
 
-TEST(Binary, BenchTokenizesOrProfiles) {
-  const Ended ended = run_wde({"bench", "-m", kModel, "--profile", "--tokenize"});
-  EXPECT_EQ(ended.exit_code, 2);
-  EXPECT_THAT(ended.err, HasSubstr("--tokenize"));
+TEST(Binary, BenchTokenizesAndComputesNothing) {
+  for (const std::vector<std::string>& computing :
+       {std::vector<std::string>{"--profile"}, {"--dtype", "bf16"}, {"--executor", "simple"}}) {
+    std::vector<std::string> arguments = {"bench", "-m", kModel, "--tokenize"};
+    arguments.insert(arguments.end(), computing.begin(), computing.end());
+    const Ended ended = run_wde(arguments);
+    EXPECT_EQ(ended.exit_code, 2);
+    EXPECT_THAT(ended.err, HasSubstr("--tokenize"));
+    EXPECT_THAT(ended.err, HasSubstr(computing.front()));
+  }
 }
 
 TEST(Binary, BenchDrawsNoProfile) {

@@ -381,15 +381,22 @@ Run define_bench(CLI::App& app) {
   CLI::Option* profile = app.add_flag("--profile", flags->engine.profile,
                                       "instead: time, GFLOP/s and GB/s by op, all texts under way")
                              ->excludes(svg);
-  app.add_flag("--tokenize", flags->tokenize,
-               "instead: tokenization alone, by one thread and by all; reads no weights")
-      ->excludes(svg)
-      ->excludes(profile)
-      ->excludes(batch_sizes);
+  CLI::Option* tokenize =
+      app.add_flag("--tokenize", flags->tokenize,
+                   "instead: tokenization alone, by one thread and by all; reads no weights")
+          ->excludes(svg)
+          ->excludes(profile)
+          ->excludes(batch_sizes);
   app.add_option("--json", flags->json_path,
                  "write a JSON report to FILE, or instead of the table to -")
       ->type_name("FILE");
   add_engine_flags(app, flags->engine);
+  for (const char* computing :
+       {"--workflow", "--dtype", "--device", "--isa", "--attention-backend", "--gemm-backend",
+        "--executor", "--data-parallel", "--memory-utilization", "--max-batch-tokens",
+        "--max-batch-requests", "--max-queued-requests", "--request-threads"}) {
+    tokenize->excludes(app.get_option(computing));
+  }
   return [flags](Context& context) { return run_bench(context, *flags); };
 }
 

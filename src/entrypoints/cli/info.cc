@@ -49,7 +49,7 @@ std::string info_table(const ModelInfo& info) {
       {"similarity", info.similarity.empty() ? "-" : info.similarity},
       {"labels", label_list(info)},
       {"hidden size", fmt::format("{}", info.hidden_size)},
-      {"embedding size", fmt::format("{}", info.embedding_size)},
+      {"embedding size", info.embedding_size > 0 ? fmt::format("{}", info.embedding_size) : "-"},
       {"length limit", fmt::format("{} tokens", info.max_length)},
       {"batch limit",
        fmt::format("{} tokens, {} inputs", info.max_batch_tokens, info.max_batch_requests)},
