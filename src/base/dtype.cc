@@ -88,6 +88,7 @@ f16 to_f16(float value) {
 }
 
 void convert_elements(const void* source, DType from, void* destination, DType to, size_t count) {
+  if (count == 0) return;  // the pointers may be null
   if (from == to) {
     std::memcpy(destination, source, count * dtype_size_bytes(from));
     return;

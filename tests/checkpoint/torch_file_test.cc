@@ -47,8 +47,9 @@ void expect_refused(const std::string& file, StatusCode code, const std::string&
 
 // --- A writer of small archives, for what torch would not write ---
 
+// Low byte first; `bytes` may be more than a number has.
 void append_number(std::string* to, uint64_t number, int bytes) {
-  for (int i = 0; i < bytes; ++i) *to += static_cast<char>(number >> (8 * i));
+  for (int i = 0; i < bytes; ++i, number >>= 8) *to += static_cast<char>(number);
 }
 
 struct Named {
