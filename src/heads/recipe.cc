@@ -23,9 +23,8 @@ constexpr RecipeNorm bert_norm(std::string_view module) {
   return {.module = module, .epsilon_field = "layer_norm_eps"};
 }
 
-// Checked against transformers 5.23's modeling files (New's: against the code in its repository;
-// transformers stores GTE by that code's names),
-// and by tests/data/task_goldens.
+// Checked against transformers 5.23's modeling files (which store GTE by the names of New's code)
+// and by tests/data/task_goldens; New's own, of the same heads, by reading that code alone.
 constexpr Recipe kRecipes[] = {
     {.architecture = "BertForSequenceClassification",
      .backbone = "BertModel",
