@@ -25,6 +25,7 @@ import torch
 import transformers
 
 import golden_encoders
+import golden_hub_heads
 import golden_models
 import golden_rotary
 import golden_texts
@@ -48,6 +49,12 @@ class Spec:
     files: tuple = ()  # (path, JSON) of the folder, beside those that every one has
     markers: tuple = ()  # added to the vocabulary
     linear: int = 0  # outputs of a projection without a bias: "linear.weight" of the checkpoint, or 1_Dense's
+    hub: type | None = None  # golden_hub_heads' class, where transformers has none by these names
+    tokenizer: str = ""  # a folder of tests/data/tokenizer, in the place of WordPiece
+
+    @property
+    def model_class(self):
+        return self.hub or getattr(transformers, self.encoder.architecture)
 
 
 BERT = golden_encoders.EncoderSpec("bert", "", 0, "BertModel", golden_encoders.BERT_LIKE, types=True, max_length=40)
@@ -168,14 +175,17 @@ SPECS += [
 # The other encoders, each with each of its heads.
 FAMILIES = ["roberta", "xlm_roberta_cls", "camembert", "distilbert", "electra", "albert", "mpnet", "deberta_v3",
             "modernbert", "eurobert", "gte_transformers"]
+FAMILIES_WITHOUT_SPARSE = ["nomic_transformers"]
 
 
 def family_specs():
     encoders = {spec.name: spec for spec in golden_encoders.SPECS + golden_rotary.SPECS}
     specs = []
-    for index, name in enumerate(FAMILIES):
+    for index, name in enumerate(FAMILIES + FAMILIES_WITHOUT_SPARSE):
         seed, family = 200 + 10 * index, name.removesuffix("_cls").removesuffix("_transformers")
-        for offset, task in enumerate(("rerank", "classify-tokens", "sparse")):
+        tasks = ("rerank", "classify-tokens") if name in FAMILIES_WITHOUT_SPARSE else (
+            "rerank", "classify-tokens", "sparse")
+        for offset, task in enumerate(tasks):
             labels = {"num_labels": 1} if task == "rerank" else {}
             encoder = with_head(encoders[name], seed + offset, task, **labels)
             specs.append(Spec(f"{family}_{task.removeprefix('classify-')}", f"{encoder.architecture}'s head", encoder,
@@ -183,7 +193,23 @@ def family_specs():
     return specs
 
 
+def other_encoder(name, seed, task, **config):
+    specs = golden_encoders.SPECS + golden_rotary.SPECS
+    return with_head(next(spec for spec in specs if spec.name == name), seed, task, **config)
+
+
 SPECS += family_specs()
+SPECS += [
+    Spec("modernbert_mean", "a classifier over the mean of a text's tokens",
+         other_encoder("modernbert", 410, "classify", num_labels=3, classifier_pooling="mean"), "classify"),
+    Spec("roberta_tokens_bytes", "byte-level BPE, whose tokens begin within a character",
+         dataclasses.replace(other_encoder("roberta", 411, "classify-tokens"), pad_id=0), "classify-tokens",
+         tokenizer="fixture_bpe"),
+    Spec("xlm_roberta_tokens_unigram", "Unigram, whose words begin with a mark",
+         dataclasses.replace(other_encoder("xlm_roberta_cls", 412, "classify-tokens"), pad_id=0), "classify-tokens",
+         tokenizer="fixture_unigram"),
+]
+SPECS += [Spec(name, about, encoder, task, hub=hub) for name, about, encoder, hub, task in golden_hub_heads.HEADS]
 AGGREGATIONS = ("none", "simple", "first", "average", "max")
 
 
@@ -191,7 +217,7 @@ def make_config(spec, vocab):
     config = spec.encoder.config | {"vocab_size": vocab, "pad_token_id": spec.encoder.pad_id}
     if spec.task == "classify-tokens":
         config |= {"id2label": dict(enumerate(ENTITIES)), "label2id": {l: i for i, l in enumerate(ENTITIES)}}
-    return getattr(transformers, spec.encoder.architecture).config_class(**config)
+    return spec.model_class.config_class(**config)
 
 
 def randomize(model, seed):
@@ -199,7 +225,7 @@ def randomize(model, seed):
     random = np.random.default_rng(seed)
     for name, parameter in sorted(model.named_parameters()):
         shape = tuple(parameter.shape)
-        is_norm = "norm" in name.lower() and len(shape) == 1
+        is_norm = ("norm" in name.lower() or "_ln." in name) and len(shape) == 1
         if len(shape) > 1:
             std = 1.0 if "embeddings" in name else 1.3 / shape[-1] ** 0.5
             value = random.normal(0.0, std, shape)
@@ -212,7 +238,19 @@ def randomize(model, seed):
     return model.eval()
 
 
+def write_fixture_tokenizer(spec, folder):
+    shutil.copyfile(DATA / "tokenizer" / spec.tokenizer / "tokenizer.json", folder / "tokenizer.json")
+    (folder / "tokenizer.json").chmod(0o644)
+    tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    golden_models.write_json(folder / "tokenizer_config.json", {
+        "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": spec.encoder.max_length,
+        "model_input_names": ["input_ids", "attention_mask"]})
+    return tokenizer.get_vocab_size()
+
+
 def write_tokenizer(spec, folder):
+    if spec.tokenizer:
+        return write_fixture_tokenizer(spec, folder)
     golden_encoders.write_tokenizer(spec.encoder, folder)
     tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.add_special_tokens(list(spec.markers))
@@ -249,7 +287,8 @@ def write_model(spec, folder):
     folder.mkdir(parents=True)
     vocab = write_tokenizer(spec, folder) + spec.encoder.vocab_padding
     config = make_config(spec, vocab)
-    model = randomize(getattr(transformers, spec.encoder.architecture)(config), spec.encoder.seed)
+    model = randomize(spec.model_class(config), spec.encoder.seed)
+    golden_hub_heads.check(spec.name, model)
     model.save_pretrained(folder)
     (folder / "model.safetensors").chmod(0o644)
     stored = json.loads((folder / "config.json").read_text(encoding="utf-8"))

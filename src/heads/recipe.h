@@ -33,8 +33,9 @@ struct ConfigChoice {
 struct RecipeDense {
   std::string_view module;
   ConfigChoice activation;
-  std::string_view size_field;  // of its outputs; empty: the hidden size
-  int64_t size = 0;             // where the config has no such field; 0: the hidden size
+  std::string_view size_field;    // of its outputs; empty: the hidden size
+  int64_t size = 0;               // where the config has no such field; 0: the hidden size
+  std::string_view other_module;  // its name where the checkpoint has no `module`; may be empty
 };
 
 // Layer normalization.

@@ -24,13 +24,13 @@ namespace {
 struct XlmRobertaModel {
   static Result<ModelTraits> traits(const json::object& config) {
     return has_rotary_positions(config) ? JinaEmbeddingsV3Model::traits(config)
-                                        : RobertaModel::traits(config);
+                                        : XlmRobertaEncoder::traits(config);
   }
   static Result<std::unique_ptr<Model>> load(const json::object& config,
                                              const checkpoint::WeightSource& source,
                                              layers::LoadContext& context) {
     return has_rotary_positions(config) ? JinaEmbeddingsV3Model::load(config, source, context)
-                                        : RobertaModel::load(config, source, context);
+                                        : XlmRobertaEncoder::load(config, source, context);
   }
 };
 
@@ -81,8 +81,6 @@ constexpr ModelEntry kModels[] = {
      &ModernBertModel::traits, &ModernBertModel::load},
     {"EuroBertModel", "EuroBERT encoder", &EuroBertModel::traits, &EuroBertModel::load},
     {"NewModel", "GTE encoder: gte-base-en-v1.5, gte-multilingual-base, …", &GteModel::traits,
-     &GteModel::load},
-    {"NewForMaskedLM", "the encoder of a masked language model", &GteModel::traits,
      &GteModel::load},
     {"GteModel", "GTE encoder by transformers' name, arctic-embed-m-v2", &GteModel::traits,
      &GteModel::load},
