@@ -65,6 +65,19 @@ HWY_INLINE float sum_columns(int64_t columns, const Value& value) {
   return SumLanes(d, hn::Add(even, odd));
 }
 
+// kBf16 or kF32, by x's dtype, of every row of x.
+template <auto kBf16, auto kF32, class Args>
+void for_each_row(OpContext& context, const Args& args) {
+  parallel_rows(context.pool, args.x.rows(), kBlockRows, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      if (args.x.dtype == DType::kBF16)
+        kBf16(args, row);
+      else
+        kF32(args, row);
+    }
+  });
+}
+
 // ------------------------------------------------------------------ layer_norm
 
 template <class T>
@@ -103,14 +116,7 @@ void layer_norm_row(const LayerNormArgs& args, int64_t row) {
 }
 
 void layer_norm(OpContext& context, const LayerNormArgs& args) {
-  parallel_rows(context.pool, args.x.rows(), kBlockRows, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      if (args.x.dtype == DType::kBF16)
-        layer_norm_row<bf16>(args, row);
-      else
-        layer_norm_row<float>(args, row);
-    }
-  });
+  for_each_row<layer_norm_row<bf16>, layer_norm_row<float>>(context, args);
 }
 
 // ------------------------------------------------------------------ rms_norm
@@ -142,14 +148,7 @@ void rms_norm_row(const RmsNormArgs& args, int64_t row) {
 }
 
 void rms_norm(OpContext& context, const RmsNormArgs& args) {
-  parallel_rows(context.pool, args.x.rows(), kBlockRows, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      if (args.x.dtype == DType::kBF16)
-        rms_norm_row<bf16>(args, row);
-      else
-        rms_norm_row<float>(args, row);
-    }
-  });
+  for_each_row<rms_norm_row<bf16>, rms_norm_row<float>>(context, args);
 }
 
 // ------------------------------------------------------------------ rope
@@ -197,14 +196,7 @@ void rotate_row(const RopeArgs& args, int64_t t) {
 }
 
 void rope(OpContext& context, const RopeArgs& args) {
-  parallel_rows(context.pool, args.x.rows(), kBlockRows, [&](int64_t begin, int64_t end) {
-    for (int64_t t = begin; t < end; ++t) {
-      if (args.x.dtype == DType::kBF16)
-        rotate_row<bf16>(args, t);
-      else
-        rotate_row<float>(args, t);
-    }
-  });
+  for_each_row<rotate_row<bf16>, rotate_row<float>>(context, args);
 }
 
 // ------------------------------------------------------------------ gated_activation
@@ -237,14 +229,7 @@ void gated_activation_row(const GatedActivationArgs& args, int64_t row) {
 }
 
 void gated_activation(OpContext& context, const GatedActivationArgs& args) {
-  parallel_rows(context.pool, args.x.rows(), kBlockRows, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      if (args.x.dtype == DType::kBF16)
-        gated_activation_row<bf16>(args, row);
-      else
-        gated_activation_row<float>(args, row);
-    }
-  });
+  for_each_row<gated_activation_row<bf16>, gated_activation_row<float>>(context, args);
 }
 
 // ------------------------------------------------------------------ embedding_sum
