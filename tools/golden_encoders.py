@@ -3,6 +3,7 @@ covers, how its folder is written, and what it is asked. The tokenizer is WordPi
 is tested here."""
 
 import dataclasses
+import sys
 
 import numpy as np
 import torch
@@ -143,7 +144,7 @@ def write_tokenizer(spec, folder):
     return tokenizer.get_vocab_size()
 
 
-def random_value(random, path, module, name, shape):
+def default_random_value(random, path, module, name, shape):
     """Norms and biases vary as much as weights do."""
     if path.endswith("SelfAttention.q"):  # T5 does not scale scores: its queries are as much smaller
         return random.normal(0.0, 1.3 / (shape[1] * 8) ** 0.5, shape)
@@ -167,6 +168,7 @@ def make_model(spec, vocab):
         config = model_class.config_class(**spec.config | text)
     model = model_class(config).eval()
     random = np.random.default_rng(spec.seed)
+    random_value = getattr(sys.modules[type(spec).__module__], "random_value", default_random_value)
     state = {}
     seen = set()  # a tied parameter is stored once, under its first name
     for path, module in model.named_modules():

@@ -5,6 +5,7 @@ answers in bf16, and in fp32 with torch's own dynamic quantization of every line
 import warnings
 
 import torch
+from transformers.pytorch_utils import Conv1D
 
 import golden_hub
 import golden_texts
@@ -21,8 +22,20 @@ def make_oracle(precision, make):
     if isinstance(oracle.model, golden_hub.HubModel):
         oracle.model.quantizes = True  # it has no modules to exchange
     else:
+        replace_conv1d(oracle.model)
         torch.ao.quantization.quantize_dynamic(oracle.model, {torch.nn.Linear}, dtype=torch.qint8, inplace=True)
     return oracle
+
+
+def replace_conv1d(module):
+    """GPT-2's matrices as linear layers, which they are but for their layout."""
+    for name, child in module.named_children():
+        if not isinstance(child, Conv1D):
+            replace_conv1d(child)
+            continue
+        linear = torch.nn.Linear(child.nx, child.nf)
+        linear.weight.data, linear.bias.data = child.weight.data.T.contiguous(), child.bias.data
+        setattr(module, name, linear)
 
 
 def text_of(case, name):

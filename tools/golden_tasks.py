@@ -44,6 +44,7 @@ def make_config(spec, vocab):
 def randomize(model, seed):
     """Norms and biases vary as much as weights do, so that a missing, swapped or transposed tensor shows."""
     random = np.random.default_rng(seed)
+    norms = 0.0 if model.config.model_type.startswith("gemma") else 1.0  # Gemma's add 1 to their weights
     for name, parameter in sorted(model.named_parameters()):
         shape = tuple(parameter.shape)
         is_norm = ("norm" in name.lower() or "_ln." in name) and len(shape) == 1
@@ -51,7 +52,7 @@ def randomize(model, seed):
             std = 1.0 if "embeddings" in name else 1.3 / shape[-1] ** 0.5
             value = random.normal(0.0, std, shape)
         elif is_norm and name.endswith("weight"):
-            value = random.normal(1.0, 0.3, shape)
+            value = random.normal(norms, 0.3, shape)
         else:
             value = random.normal(0.0, 0.4, shape)
         parameter.data = torch.from_numpy(value.astype(np.float32))

@@ -28,6 +28,7 @@ import tokenizers
 import torch
 import transformers
 
+import golden_decoders
 import golden_encoders
 import golden_hub
 import golden_low_precision
@@ -39,7 +40,7 @@ import golden_texts
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DATA = ROOT / "tests" / "data"
 # Each has SPECS, write_model, check_loaded, texts_for, pairs_for and options_for.
-KINDS = (golden_models, golden_encoders, golden_rotary, golden_hub)
+KINDS = (golden_models, golden_encoders, golden_rotary, golden_decoders, golden_hub)
 
 
 def versions():

@@ -1,5 +1,6 @@
 #include "heads/recipe.h"
 
+#include <cstdint>
 #include <string>
 
 namespace wde::heads {
@@ -39,11 +40,12 @@ constexpr Recipe first_token_apart(std::string_view architecture, std::string_vi
 }
 
 // Labels of every token, of its state.
-constexpr Recipe every_token(std::string_view architecture, std::string_view backbone) {
+constexpr Recipe every_token(std::string_view architecture, std::string_view backbone,
+                             std::string_view output = "classifier") {
   return {.architecture = architecture,
           .backbone = backbone,
           .kind = HeadKind::kTokenClassification,
-          .output = {.module = "classifier"}};
+          .output = {.module = output}};
 }
 
 constexpr Recipe masked_lm(std::string_view architecture, std::string_view backbone,
@@ -71,6 +73,36 @@ constexpr char kRobertaTable[] = "roberta.embeddings.word_embeddings.weight";
 constexpr RecipeDense kModernBertDense = {.module = "head.dense", .activation = kModernBertAct};
 constexpr RecipeNorm kModernBertNorm = {
     .module = "head.norm", .epsilon_field = "norm_eps", .epsilon = 1e-5f};
+
+// What transformers puts behind any decoder: a matrix without a bias for the last token, a layer
+// for every token, and the language model's matrix, which is often the table of words.
+constexpr Recipe last_token(std::string_view architecture, std::string_view backbone) {
+  return {.architecture = architecture,
+          .backbone = backbone,
+          .kind = HeadKind::kSequenceClassification,
+          .rows = RowChoice::kLastToken,
+          .output = {.module = "score"}};
+}
+constexpr Recipe causal_lm(std::string_view architecture, std::string_view backbone,
+                           std::string_view table = "model.embed_tokens.weight") {
+  return {.architecture = architecture,
+          .backbone = backbone,
+          .kind = HeadKind::kCausalLm,
+          .rows = RowChoice::kLastToken,
+          .output = {.module = "lm_head", .tied_table = table}};
+}
+
+// Two layers, as Qwen2.5-Math's reward models have them in code of their own.
+constexpr Recipe reward(std::string_view architecture, std::string_view backbone, HeadKind kind,
+                        RowChoice rows, int64_t rewards) {
+  return {.architecture = architecture,
+          .backbone = backbone,
+          .kind = kind,
+          .rows = rows,
+          .dense = {.module = "score.0", .activation = kRelu},
+          .output = {.module = "score.2"},
+          .rewards = rewards};
+}
 
 // Checked against transformers 5.23's modeling files (which store GTE by the names of New's code)
 // and by tests/data/task_goldens; those of code on the hub (New, JinaBERT) against that code.
@@ -183,7 +215,45 @@ constexpr Recipe kRecipes[] = {
     first_token("JinaBertForSequenceClassification", "JinaBertModel",
                 {.module = "bert.pooler.dense", .activation = kTanh}),
     every_token("JinaBertForTokenClassification", "JinaBertModel"),
+    last_token("LlamaForSequenceClassification", "LlamaModel"),
+    every_token("LlamaForTokenClassification", "LlamaModel", "score"),
+    causal_lm("LlamaForCausalLM", "LlamaModel"),
+    last_token("MistralForSequenceClassification", "MistralModel"),
+    every_token("MistralForTokenClassification", "MistralModel", "score"),
+    causal_lm("MistralForCausalLM", "MistralModel"),
+    last_token("Qwen2ForSequenceClassification", "Qwen2Model"),
+    every_token("Qwen2ForTokenClassification", "Qwen2Model", "score"),
+    reward("Qwen2ForRewardModel", "Qwen2Model", HeadKind::kSequenceClassification,
+           RowChoice::kLastToken, 1),
+    reward("Qwen2ForProcessRewardModel", "Qwen2Model", HeadKind::kProcessReward,
+           RowChoice::kEveryToken, 2),
+    causal_lm("Qwen2ForCausalLM", "Qwen2Model"),
+    last_token("Qwen3ForSequenceClassification", "Qwen3Model"),
+    every_token("Qwen3ForTokenClassification", "Qwen3Model", "score"),
+    causal_lm("Qwen3ForCausalLM", "Qwen3Model"),
+    last_token("GemmaForSequenceClassification", "GemmaModel"),
+    every_token("GemmaForTokenClassification", "GemmaModel", "score"),
+    causal_lm("GemmaForCausalLM", "GemmaModel"),
+    last_token("Gemma2ForSequenceClassification", "Gemma2Model"),
+    every_token("Gemma2ForTokenClassification", "Gemma2Model", "score"),
+    causal_lm("Gemma2ForCausalLM", "Gemma2Model"),
+    last_token("Gemma3TextForSequenceClassification", "Gemma3TextModel"),
+    causal_lm("Gemma3ForCausalLM", "Gemma3TextModel"),
+    last_token("GPT2ForSequenceClassification", "GPT2Model"),
+    every_token("GPT2ForTokenClassification", "GPT2Model"),
+    causal_lm("GPT2LMHeadModel", "GPT2Model", "transformer.wte.weight"),
 };
+
+// transformers takes the rightmost token that is not the padding's, in the text too.
+Result<RowPooling> last_token_pooling(const json::object& config) {
+  RowPooling last{.pooling = ops::Pooling::kLastUnmarked, .marker = -1};
+  const json::value* padding = config.if_contains("pad_token_id");
+  if (padding == nullptr || padding->is_null()) return last;
+  WDE_ASSIGN_OR_RETURN(const int64_t id, json::get_int(config, "pad_token_id", -1));
+  if (id < 0 || id > INT32_MAX) return data_loss_error("\"pad_token_id\": {}", id);
+  last.marker = static_cast<int32_t>(id);
+  return last;
+}
 
 }  // namespace
 
@@ -198,6 +268,7 @@ const Recipe* find_recipe(std::string_view architecture) {
 
 Result<RowPooling> choose_pooling(const Recipe& recipe, const json::object& config) {
   if (recipe.rows == RowChoice::kFirstToken) return RowPooling{};
+  if (recipe.rows == RowChoice::kLastToken) return last_token_pooling(config);
   WDE_ASSIGN_OR_RETURN(const std::string name,
                        json::get_string(config, "classifier_pooling", recipe.classifier_pooling));
   if (name == "cls" || name == "bos") return RowPooling{};
