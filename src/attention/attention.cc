@@ -49,13 +49,28 @@ void check_key_counts(const AttentionArgs& args) {
   }
 }
 
+void check_continues(const AttentionProblem& problem, const AttentionArgs& args) {
+  const std::span<const int32_t> continues = args.host_continues;
+  if (continues.empty()) return;
+  WDE_CHECK(problem.mask == MaskKind::kCausal && args.host_key_counts.empty());
+  WDE_CHECK(args.continues.dtype == DType::kI32);
+  WDE_CHECK(args.continues.shape == Shape({args.cu_seqlens.rows() - 1}));
+  WDE_CHECK(static_cast<int64_t>(continues.size()) == args.continues.rows());
+  for (size_t b = 0; b < continues.size(); ++b) {
+    if (continues[b] < 0) continue;
+    const auto before = static_cast<size_t>(continues[b]);
+    WDE_CHECK(before < continues.size() && continues[before] < 0);
+    WDE_CHECK(args.sequence(b).shared % kContinuedUnit == 0);
+  }
+}
+
 void check_sequences(const AttentionArgs& args) {
   const std::span<const int32_t> boundaries = args.host_cu_seqlens;
   WDE_CHECK(static_cast<int64_t>(boundaries.size()) == args.cu_seqlens.rows());
   WDE_CHECK(boundaries.front() == 0 && boundaries.back() == args.q.rows());
   for (size_t b = 1; b < boundaries.size(); ++b) {
-    const int64_t length = int64_t{boundaries[b]} - boundaries[b - 1];
-    WDE_CHECK(length >= 0 && length <= args.max_seqlen);
+    WDE_CHECK(boundaries[b] >= boundaries[b - 1]);
+    WDE_CHECK(args.sequence(b - 1).tokens <= args.max_seqlen);
   }
 }
 
@@ -72,9 +87,10 @@ double visible_pairs(const AttentionProblem& problem, int64_t tokens) {
 // Two products of every query with every key that it sees.
 ops::OpWork work(const AttentionProblem& problem, const AttentionArgs& args) {
   double pairs = 0;
-  for (size_t b = 1; b < args.host_cu_seqlens.size(); ++b) {
-    const int64_t tokens = int64_t{args.host_cu_seqlens[b]} - args.host_cu_seqlens[b - 1];
-    if (tokens > 0) pairs += visible_pairs(problem, tokens);
+  for (size_t b = 0; b + 1 < args.host_cu_seqlens.size(); ++b) {
+    const SequenceRows sequence = args.sequence(b);
+    if (sequence.tokens > 0) pairs += visible_pairs(problem, sequence.tokens);
+    if (sequence.shared > 0) pairs -= visible_pairs(problem, sequence.shared);
   }
   const double columns = static_cast<double>(problem.heads + problem.kv_heads) * problem.head_size;
   return {.flops = 4.0 * pairs * problem.heads * problem.head_size,
@@ -120,6 +136,19 @@ TokenRange visible_keys(const AttentionProblem& problem, int64_t i, int64_t toke
   int64_t right = problem.window_right < 0 ? tokens : problem.window_right;
   if (problem.mask == MaskKind::kCausal) right = 0;
   return {std::max<int64_t>(i - left, 0), std::min(i + right + 1, tokens)};
+}
+
+SequenceRows AttentionArgs::sequence(size_t b) const {
+  SequenceRows rows;
+  if (!host_continues.empty() && host_continues[b] >= 0) {
+    const auto before = static_cast<size_t>(host_continues[b]);
+    rows.shared_first = host_cu_seqlens[before];
+    rows.shared = host_cu_seqlens[before + 1] - rows.shared_first;
+  }
+  rows.first = host_cu_seqlens[b];
+  rows.tokens = rows.shared + host_cu_seqlens[b + 1] - rows.first;
+  rows.keys = host_key_counts.empty() ? rows.tokens : host_key_counts[b];
+  return rows;
 }
 
 std::string problem_refusal(const AttentionProblem& problem) {
@@ -171,6 +200,7 @@ void attend(ops::OpContext& context, const Attention& attention, const Attention
   const TensorView workspace =
       context.arena.allocate(DType::kU8, Shape({static_cast<int64_t>(bytes)}));
   if (context.measuring) return;
+  check_continues(attention.problem(), args);
   check_sequences(args);
   check_key_counts(args);
   if (tokens == 0) return;

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "attention/sequence_rows.h"
 #include "ops/op_context.h"
 #include "ops/ops.h"
 #include "tensor/tensor.h"
@@ -72,18 +73,20 @@ struct AttentionArgs {
   TensorView cu_seqlens;  // i32 [B + 1], on the device
   // The same numbers on the host, for planning; alive until the work is done.
   std::span<const int32_t> host_cu_seqlens;
-  int max_seqlen = 0;
+  int max_seqlen = 0;  // with the tokens that a sequence continues
+  // i32 [B]: the sequence of this batch that sequence b continues, as if its tokens were b's first
+  // (a prefix that texts share), or -1. Default-constructed: none does. Under causal masks without
+  // key_counts only; what is continued has a multiple of kContinuedUnit tokens and continues
+  // nothing itself. b's rows have the bits that they have where b begins with these tokens.
+  TensorView continues;
+  std::span<const int32_t> host_continues;  // the same numbers on the host; empty for none
   // i32 [B]: so many leading tokens of each sequence are keys, at least 1; what comes behind them
   // only asks (ColBERT's query expansion). Default-constructed: all are. Every query's window must
   // reach a key.
   TensorView key_counts;
   std::span<const int32_t> host_key_counts;  // the same numbers on the host; empty for none
 
-  // Keys of sequence b.
-  int64_t key_count(size_t b) const {
-    if (!host_key_counts.empty()) return host_key_counts[b];
-    return int64_t{host_cu_seqlens[b + 1]} - host_cu_seqlens[b];
-  }
+  SequenceRows sequence(size_t b) const;
 };
 
 // One chosen implementation. Immutable: any number of threads and workers may run it at once.

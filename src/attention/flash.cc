@@ -110,19 +110,16 @@ Cut cut_batch(int64_t sequences, int64_t max_seqlen, int kv_heads) {
 void FlashAttention::run(ops::OpContext& context, const AttentionArgs& args,
                          void* workspace) const {
   const FlashBatch shared = batch(args);
-  const std::span<const int32_t> cu_seqlens = args.host_cu_seqlens;
-  const Cut cut =
-      cut_batch(static_cast<int64_t>(cu_seqlens.size()) - 1, args.max_seqlen, problem_.kv_heads);
+  const Cut cut = cut_batch(static_cast<int64_t>(args.host_cu_seqlens.size()) - 1, args.max_seqlen,
+                            problem_.kv_heads);
   const size_t thread_bytes = kernel_.workspace_bytes(shared, args.max_seqlen);
   const auto work = [&](size_t index, int thread) {
     const auto i = static_cast<int64_t>(index);
     const auto b = static_cast<size_t>(i / (cut.chunks * cut.head_groups));
     FlashItem item;
-    item.first_token = cu_seqlens[b];
-    item.tokens = cu_seqlens[b + 1] - cu_seqlens[b];
-    item.keys = args.key_count(b);
-    item.query_begin = i / cut.head_groups % cut.chunks * kFlashChunkQueries;
-    if (item.query_begin >= item.tokens) return;
+    item.sequence = args.sequence(b);
+    item.query_begin = item.sequence.shared + i / cut.head_groups % cut.chunks * kFlashChunkQueries;
+    if (item.query_begin >= item.sequence.tokens) return;
     const int first_head = static_cast<int>(i % cut.head_groups) * cut.heads_per_group;
     const int end_head = std::min(first_head + cut.heads_per_group, problem_.kv_heads);
     std::byte* scratch =

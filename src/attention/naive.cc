@@ -15,12 +15,14 @@ struct NaiveArgs {
   AttentionProblem problem;
   TensorView q, k, v, out, cu_seqlens;  // as in AttentionArgs
   TensorView key_counts;                // the same; data null: every token is a key
+  TensorView continues;                 // the same; data null: no sequence does
   TensorView scores;                    // f32 [max_seqlen]
 };
 
 template <class Visit>
 void visit_views(NaiveArgs& args, const Visit& visit) {
-  for (TensorView* view : {&args.q, &args.k, &args.v, &args.cu_seqlens, &args.key_counts}) {
+  for (TensorView* view :
+       {&args.q, &args.k, &args.v, &args.cu_seqlens, &args.key_counts, &args.continues}) {
     visit(*view, ops::Access::kRead);
   }
   AttentionProblem& problem = args.problem;
@@ -79,17 +81,19 @@ float score(const AttentionProblem& problem, int h, const T* query, const T* key
   return static_cast<float>(value);
 }
 
-// Query `token` of head h over the keys of tokens [begin, end).
+// The query at `i` of head h over the keys [begin, end) of its sequence.
 template <class T>
-void attend_row(const NaiveArgs& args, int h, int64_t token, int64_t begin, int64_t end) {
+void attend_row(const NaiveArgs& args, const SequenceRows& sequence, int h, int64_t i,
+                int64_t begin, int64_t end) {
   const int64_t head_size = args.problem.head_size;
   const int64_t kv_column = h / (args.problem.heads / args.problem.kv_heads) * head_size;
+  const int64_t token = sequence.row(i);
   const T* query = row<const T>(args.q, token, h * head_size);
   auto* scores = args.scores.as<float>();
   float maximum = -INFINITY;
   for (int64_t j = begin; j < end; ++j) {
-    const T* key = row<const T>(args.k, j, kv_column);
-    scores[j - begin] = score(args.problem, h, query, key, token - j);
+    const T* key = row<const T>(args.k, sequence.row(j), kv_column);
+    scores[j - begin] = score(args.problem, h, query, key, i - j);
     maximum = std::max(maximum, scores[j - begin]);
   }
   double sum = 0;
@@ -101,7 +105,8 @@ void attend_row(const NaiveArgs& args, int h, int64_t token, int64_t begin, int6
   for (int64_t d = 0; d < head_size; ++d) {
     double value = 0;
     for (int64_t j = begin; j < end; ++j) {
-      value += double{scores[j - begin]} * to_f32(row<const T>(args.v, j, kv_column)[d]);
+      const T* v = row<const T>(args.v, sequence.row(j), kv_column);
+      value += double{scores[j - begin]} * to_f32(v[d]);
     }
     out[d] = from_f32<T>(static_cast<float>(value / sum));
   }
@@ -111,15 +116,19 @@ template <class T>
 void attend_batch(const NaiveArgs& args) {
   const auto* cu_seqlens = args.cu_seqlens.as<const int32_t>();
   const auto* key_counts = args.key_counts.as<const int32_t>();
+  const auto* continues = args.continues.as<const int32_t>();
   for (int64_t b = 0; b + 1 < args.cu_seqlens.rows(); ++b) {
-    const int64_t first = cu_seqlens[b];
-    const int64_t tokens = cu_seqlens[b + 1] - first;
-    const int64_t key_count = key_counts == nullptr ? tokens : key_counts[b];
-    for (int64_t i = 0; i < tokens; ++i) {
-      const TokenRange keys = visible_keys(args.problem, i, tokens);
+    SequenceRows sequence = {.first = cu_seqlens[b]};
+    if (continues != nullptr && continues[b] >= 0) {
+      sequence.shared_first = cu_seqlens[continues[b]];
+      sequence.shared = cu_seqlens[continues[b] + 1] - sequence.shared_first;
+    }
+    sequence.tokens = sequence.shared + cu_seqlens[b + 1] - cu_seqlens[b];
+    sequence.keys = key_counts == nullptr ? sequence.tokens : key_counts[b];
+    for (int64_t i = sequence.shared; i < sequence.tokens; ++i) {
+      const TokenRange keys = visible_keys(args.problem, i, sequence.tokens);
       for (int h = 0; h < args.problem.heads; ++h) {
-        attend_row<T>(args, h, first + i, first + keys.begin,
-                      first + std::min(keys.end, key_count));
+        attend_row<T>(args, sequence, h, i, keys.begin, std::min(keys.end, sequence.keys));
       }
     }
   }
@@ -150,6 +159,7 @@ class NaiveAttention final : public Attention {
         .out = args.out,
         .cu_seqlens = args.cu_seqlens,
         .key_counts = args.key_counts,
+        .continues = args.continues,
         .scores = TensorView::contiguous(workspace, DType::kF32, {args.max_seqlen})};
     if (context.stream.device().kind() == "cpu") {
       attend_naively(naive);  // inline, so without an allocation

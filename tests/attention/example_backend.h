@@ -47,27 +47,25 @@ class OnePassAttention final : public Attention {
   }
 
   void attend_sequence(const AttentionArgs& args, size_t b, int head, float* sum) const {
-    const int64_t first = args.host_cu_seqlens[b];
-    const int64_t tokens = args.host_cu_seqlens[b + 1] - first;
-    for (int64_t i = 0; i < tokens; ++i) {
-      const TokenRange keys = visible_keys(problem_, i, tokens);
-      const int64_t end = std::min(keys.end, args.key_count(b));
-      attend_row(args, first + i, {first + keys.begin, first + end}, head, sum);
+    const SequenceRows sequence = args.sequence(b);
+    for (int64_t i = sequence.shared; i < sequence.tokens; ++i) {
+      const TokenRange keys = visible_keys(problem_, i, sequence.tokens);
+      attend_row(args, sequence, i, {keys.begin, std::min(keys.end, sequence.keys)}, head, sum);
     }
   }
 
   // After each key, sum = sum_j exp(score_j - maximum) v_j and total = sum_j exp(score_j -
   // maximum).
-  void attend_row(const AttentionArgs& args, int64_t token, TokenRange keys, int head,
-                  float* sum) const {
+  void attend_row(const AttentionArgs& args, const SequenceRows& sequence, int64_t i,
+                  TokenRange keys, int head, float* sum) const {
     const int kv_head = head / (problem_.heads / problem_.kv_heads);
     const int size = problem_.head_size;
-    const float* query = row(args.q, token, head);
+    const float* query = row(args.q, sequence.row(i), head);
     float maximum = -INFINITY, total = 0;
     std::fill_n(sum, size, 0.0f);
     for (int64_t j = keys.begin; j < keys.end; ++j) {
-      const float* key = row(args.k, j, kv_head);
-      const float* value = row(args.v, j, kv_head);
+      const float* key = row(args.k, sequence.row(j), kv_head);
+      const float* value = row(args.v, sequence.row(j), kv_head);
       float score = 0;
       for (int d = 0; d < size; ++d) score += query[d] * key[d];
       score *= problem_.scale;
@@ -77,7 +75,7 @@ class OnePassAttention final : public Attention {
       total = total * rescale + p;
       for (int d = 0; d < size; ++d) sum[d] = sum[d] * rescale + p * value[d];
     }
-    float* out = row(args.out, token, head);
+    float* out = row(args.out, sequence.row(i), head);
     for (int d = 0; d < size; ++d) out[d] = sum[d] / total;
   }
 

@@ -82,6 +82,16 @@ class RaggedCase {
   // From now on, so many leading tokens of each sequence are keys.
   void limit_keys(std::vector<int32_t> counts) { key_counts_ = std::move(counts); }
 
+  // From now on, sequence b continues sequence continues[b]; -1: none.
+  void continue_sequences(std::vector<int32_t> continues) {
+    continues_ = std::move(continues);
+    for (size_t b = 0; b < continues_.size(); ++b) {
+      const auto length = [&](size_t s) { return cu_seqlens_[s + 1] - cu_seqlens_[s]; };
+      if (continues_[b] < 0) continue;
+      max_seqlen_ = std::max(max_seqlen_, length(static_cast<size_t>(continues_[b])) + length(b));
+    }
+  }
+
   // Whether a query at i sees the key at j of the same sequence, b.
   bool sees(size_t b, int64_t i, int64_t j) const {
     if (!key_counts_.empty() && j >= cu_seqlens_[b] + key_counts_[b]) return false;
@@ -153,6 +163,9 @@ class RaggedCase {
                                              {static_cast<int64_t>(cu_seqlens_.size())}),
         .host_cu_seqlens = cu_seqlens_,
         .max_seqlen = max_seqlen_,
+        .continues = TensorView::contiguous(const_cast<int32_t*>(continues_.data()), DType::kI32,
+                                            {static_cast<int64_t>(continues_.size())}),
+        .host_continues = continues_,
         .key_counts = TensorView::contiguous(const_cast<int32_t*>(key_counts_.data()), DType::kI32,
                                              {static_cast<int64_t>(key_counts_.size())}),
         .host_key_counts = key_counts_};
@@ -268,6 +281,7 @@ class RaggedCase {
   Packing packing_;
   std::vector<int32_t> cu_seqlens_;
   std::vector<int32_t> key_counts_;  // empty: every token is a key
+  std::vector<int32_t> continues_;   // empty: none does
   int max_seqlen_ = 0;
   std::vector<float> values_;  // [T, (H + 2 Hkv) D]
 };

@@ -28,6 +28,8 @@ constexpr int64_t kMaxTileKeys = 128;
 constexpr int64_t kMaxTokensInPlace = 32;  // at most kMaxTileKeys
 constexpr int kBlockVectors = 2;
 constexpr int kBlockQueries = kBlockVectors * kLanes;
+// A continued sequence ends with a block, and is copied.
+static_assert(kContinuedUnit % kBlockQueries == 0 && kContinuedUnit >= kMaxTokensInPlace);
 
 constexpr int64_t RoundUp(int64_t count, int64_t unit) { return (count + unit - 1) / unit * unit; }
 
@@ -49,19 +51,20 @@ class Carver {
   size_t bytes_ = 0;
 };
 
-// The queries of a work item and the keys that they see, by tiles.
+// The queries of a work item and the keys that they see, by tiles: all as long as can be where no
+// query sees a later key, so that those behind it make no difference to it; else of equal length.
 class Chunk {
  public:
   // Tiles begin where a group of keys (Dot::kGroup) does.
   Chunk(const FlashBatch& batch, const FlashItem& item, int key_group)
-      : tokens_(item.tokens),
-        key_count_(item.keys),
+      : tokens_(item.sequence.tokens),
+        key_count_(item.sequence.keys),
         left_(std::min(batch.window_left, tokens_)),
         right_(std::min(batch.window_right, tokens_)),
         key_group_(key_group),
         queries_{item.query_begin, std::min(item.query_begin + kFlashChunkQueries, tokens_)},
         keys_(Visible(queries_)),
-        tiles_(tokens_, kMaxTileKeys),
+        tiles_(right_ == 0 ? RoundUp(tokens_, kMaxTileKeys) : tokens_, kMaxTileKeys),
         first_tile_(tiles_.step_of(keys_.begin)),
         end_tile_(tiles_.step_of(keys_.end - 1) + 1) {}
 
@@ -138,6 +141,7 @@ class KeyValueTiles {
         values_(carver.take<float>(kMaxTileKeys * vectors_ * kLanes)) {}
 
   // Rows [rows.begin, rows.end) of the tile whose row 0 is at `keys` and `values`, which must stay.
+  // A tile's rows may be loaded in several parts, unless it is read in place.
   void Load(const T* keys, ptrdiff_t key_stride, const T* values, ptrdiff_t value_stride,
             const Range& rows) {
     LoadKeys(keys, key_stride, rows);

@@ -67,10 +67,10 @@ class ItemRun {
   ItemRun(const FlashBatch& batch, const FlashItem& item, Carver carver)
       : batch_(batch),
         item_(item),
-        scratch_(batch, item.tokens, carver),
+        scratch_(batch, item.sequence.tokens, carver),
         chunk_(batch, item, Dot::kGroup),
-        tiles_(batch, item.tokens, carver),
-        positions_(batch, item.tokens, carver),
+        tiles_(batch, item.sequence.tokens, carver),
+        positions_(batch, item.sequence.tokens, carver),
         query_end_(chunk_.queries().end),
         exponent_scale_(kLog2E * (TermsScale() ? 1.0f : batch.scale)) {}
 
@@ -100,7 +100,7 @@ class ItemRun {
 
   // Head `head`'s slice of the sequence's row `row`.
   T* Row(const FlashOperand& operand, int64_t head, int64_t row) const {
-    return static_cast<T*>(operand.data) + (item_.first_token + row) * operand.row_stride +
+    return static_cast<T*>(operand.data) + item_.sequence.row(row) * operand.row_stride +
            head * batch_.head_size;
   }
 
@@ -117,11 +117,22 @@ class ItemRun {
     const Range rows = chunk_.RowsOf(tile, chunk_.queries());
     if (tile != loaded_tile_) {
       loaded_tile_ = tile;
-      tiles_.Load(Row(batch_.k, item_.kv_head, first), batch_.k.row_stride,
-                  Row(batch_.v, item_.kv_head, first), batch_.v.row_stride, rows);
+      const int64_t own = std::clamp(item_.sequence.shared - first, rows.begin, rows.end);
+      LoadRows(first, {rows.begin, own});
+      LoadRows(first, {own, rows.end});
     }
     if (positions_) positions_.StartTile(first, tiles_.keys(), rows);
     PlanPrefetch(head, tile);
+  }
+
+  // Those of the tile that begins with key `first`, all shared or none.
+  void LoadRows(int64_t first, const Range& rows) {
+    if (rows.begin == rows.end) return;
+    const FlashOperand& k = batch_.k;
+    const FlashOperand& v = batch_.v;
+    tiles_.Load(Row(k, item_.kv_head, first + rows.begin) - rows.begin * k.row_stride, k.row_stride,
+                Row(v, item_.kv_head, first + rows.begin) - rows.begin * v.row_stride, v.row_stride,
+                rows);
   }
 
   // Chooses what the blocks of this tile prefetch, a part each: the

@@ -7,6 +7,7 @@
 #include <span>
 #include <string_view>
 
+#include "attention/sequence_rows.h"
 #include "base/dtype.h"
 
 namespace wde::attention {
@@ -58,10 +59,8 @@ struct FlashBatch {
 
 // The unit of work: some queries of one sequence, for all query heads of one key/value head.
 struct FlashItem {
-  int64_t first_token = 0;  // of the sequence, in the packed batch
-  int64_t tokens = 0;       // of the sequence, >= 1
-  int64_t keys = 0;         // its leading tokens that are keys, from 1 to `tokens`
-  int64_t query_begin = 0;  // a multiple of kFlashChunkQueries, within the sequence
+  SequenceRows sequence;
+  int64_t query_begin = 0;  // a multiple of kFlashChunkQueries beyond those that it continues
   int kv_head = 0;
 };
 
