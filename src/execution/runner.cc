@@ -16,20 +16,36 @@ layers::TokenBatch token_batch(const schema::ModelInput& input, const schema::Sh
                                int32_t* block) {
   const auto tokens_at = [&](size_t section) { return block + section + shard.token_begin; };
   const size_t cu_seqlens = input.cu_seqlens_offset() + static_cast<size_t>(shard.cu_seqlens_begin);
-  const auto entries = static_cast<size_t>(shard.sequences + 1);
+  const auto segments = static_cast<size_t>(shard.segments());
   layers::TokenBatch batch{
       .ids = i32_view(tokens_at(input.ids_offset()), shard.tokens),
       .positions = i32_view(tokens_at(input.positions_offset()), shard.tokens),
       .type_ids = i32_view(tokens_at(input.type_ids_offset()), shard.tokens),
       .skip = i32_view(block + input.skip_offset() + shard.sequence_begin, shard.sequences),
-      .cu_seqlens = i32_view(block + cu_seqlens, shard.sequences + 1),
-      .host_cu_seqlens = input.block.subspan(cu_seqlens, entries),
+      .cu_seqlens = i32_view(block + cu_seqlens, shard.segments() + 1),
+      .host_cu_seqlens = input.block.subspan(cu_seqlens, segments + 1),
       .max_seqlen = shard.max_seqlen,
       .adapter = input.adapter};
+  if (shard.prefixes() > 0) {
+    const size_t continues = input.continues_offset() + static_cast<size_t>(shard.segment_begin);
+    batch.continues = i32_view(block + continues, shard.segments());
+    batch.host_continues = input.block.subspan(continues, segments);
+  }
   if (!input.limits_keys) return batch;
   const size_t keys = input.keys_offset() + static_cast<size_t>(shard.sequence_begin);
   batch.key_counts = i32_view(block + keys, shard.sequences);
   batch.host_key_counts = input.block.subspan(keys, static_cast<size_t>(shard.sequences));
+  return batch;
+}
+
+// Of the same tokens, the sequences that heads answer: all but the prefix.
+layers::TokenBatch without_prefix(layers::TokenBatch batch, int64_t prefixes) {
+  if (prefixes == 0) return batch;
+  auto* boundaries = batch.cu_seqlens.as<int32_t>() + prefixes;
+  batch.cu_seqlens = i32_view(boundaries, batch.cu_seqlens.rows() - prefixes);
+  batch.host_cu_seqlens = batch.host_cu_seqlens.subspan(static_cast<size_t>(prefixes));
+  batch.continues = {};
+  batch.host_continues = {};
   return batch;
 }
 
@@ -140,13 +156,14 @@ void Runner::forward_shard(ops::OpContext& context, const schema::ModelInput& in
   const Arena::Mark mark(context.arena);
   const layers::TokenBatch batch = token_batch(input, shard, device_block);
   const TensorView hidden = options_.model->model->forward(context, batch);
+  const layers::TokenBatch answered = without_prefix(batch, shard.prefixes());
   const auto& heads = options_.model->parts(input.task);
   for (size_t i = 0; i < parts.size(); ++i) {
     const OutputPart& part = parts[i];
     const int64_t first_row = part.per_token ? shard.token_begin : shard.sequence_begin;
     const int64_t rows = part.per_token ? shard.tokens : shard.sequences;
     float* at = device_output + part.begin + first_row * part.columns;
-    heads[i]->forward(context, hidden, batch,
+    heads[i]->forward(context, hidden, answered,
                       TensorView::contiguous(at, DType::kF32, {rows, part.columns}));
   }
 }

@@ -72,6 +72,8 @@ void SelfAttention::forward(ops::OpContext& context, const TokenBatch& batch, co
                      .cu_seqlens = batch.cu_seqlens,
                      .host_cu_seqlens = batch.host_cu_seqlens,
                      .max_seqlen = batch.max_seqlen,
+                     .continues = batch.continues,
+                     .host_continues = batch.host_continues,
                      .key_counts = batch.key_counts,
                      .host_key_counts = batch.host_key_counts});
   output_.forward(context, mixed, out, residual, batch.adapter);

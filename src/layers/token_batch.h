@@ -21,6 +21,8 @@ struct TokenBatch {
   int adapter = -1;       // which of the model's adapters; -1: none
   TensorView key_counts;  // i32 [B]: leading tokens that attention sees; data null: all of them
   std::span<const int32_t> host_key_counts;  // the same on the host; empty for none
+  TensorView continues;  // i32 [B]: the sequence that one continues, as attention has it; or null
+  std::span<const int32_t> host_continues;  // the same on the host; empty for none
 
   int64_t tokens() const { return ids.rows(); }
   int64_t sequences() const { return cu_seqlens.rows() - 1; }

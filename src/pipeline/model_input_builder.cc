@@ -1,9 +1,11 @@
 #include "pipeline/model_input_builder.h"
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
 
 #include "base/status.h"
+#include "pipeline/prefix_groups.h"
 
 namespace wde::pipeline {
 
@@ -53,48 +55,132 @@ std::vector<schema::Shard> plan_shards(std::span<const int32_t> lengths,
   return shards;
 }
 
-schema::ModelInput ModelInputBuilder::build(schema::Batch* batch, std::span<int32_t> block) const {
-  auto& requests = batch->requests;
+namespace {
+
+using Requests = std::span<schema::SchedulableRequest>;
+
+// Beside its prefix, a shard should have so many times as many tokens of its own.
+constexpr int64_t kOwnTokensPerPrefixToken = 4;
+
+void sort_by_length(Requests requests) {
   std::stable_sort(requests.begin(), requests.end(),
                    [](const auto& a, const auto& b) { return a.tokens() > b.tokens(); });
+}
+
+// Shards of these requests, the first `shared` tokens of which are the same, behind those that
+// there are. Each shard computes the prefix once.
+void append_shards(Requests requests, int32_t shared, const ShardPolicy& policy,
+                   schema::ModelInput* input) {
+  std::vector<int32_t> own;
+  own.reserve(requests.size());
+  for (const auto& request : requests) own.push_back(request.tokens() - shared);
+  ShardPolicy beside_prefix = policy;
+  if (policy.shard_tokens > 0) {
+    beside_prefix.shard_tokens = std::max(policy.shard_tokens, kOwnTokensPerPrefixToken * shared);
+    beside_prefix.max_shard_tokens = policy.max_shard_tokens - shared;
+  }
+  for (schema::Shard& shard : plan_shards(own, beside_prefix)) {
+    // Alone, a text is computed as it is.
+    shard.prefix_tokens = shard.sequences > 1 ? shared : 0;
+    shard.tokens += shared;
+    shard.max_seqlen += shared;
+    shard.token_begin = input->tokens;
+    shard.sequence_begin = input->sequences;
+    shard.segment_begin = input->segments;
+    shard.cu_seqlens_begin = input->segments + static_cast<int64_t>(input->shards.size());
+    input->tokens += shard.tokens;
+    input->sequences += shard.sequences;
+    input->segments += shard.segments();
+    input->shards.push_back(shard);
+  }
+}
+
+// Groups that share a prefix, each in shards of its own, then the rest.
+void append_groups(std::vector<schema::SchedulableRequest>* requests, int unit,
+                   const ShardPolicy& policy, schema::ModelInput* input) {
+  std::vector<schema::SchedulableRequest> ordered, alone;
+  ordered.reserve(requests->size());
+  for (const PrefixGroup& group : group_by_prefix(*requests, unit)) {
+    auto& to = group.shared > 0 ? ordered : alone;
+    const size_t begin = to.size();
+    for (size_t i = 0; i < group.count; ++i) to.push_back(std::move((*requests)[group.first + i]));
+    if (group.shared == 0) continue;
+    const Requests members = Requests(to).subspan(begin);
+    sort_by_length(members);
+    append_shards(members, group.shared, policy, input);
+  }
+  sort_by_length(alone);
+  if (!alone.empty()) append_shards(alone, 0, policy, input);
+  std::move(alone.begin(), alone.end(), std::back_inserter(ordered));
+  *requests = std::move(ordered);
+}
+
+}  // namespace
+
+schema::ModelInput ModelInputBuilder::build(schema::Batch* batch, std::span<int32_t> block) const {
+  auto& requests = batch->requests;
   schema::ModelInput input;
   input.block = block;
-  input.tokens = batch->tokens;
-  input.sequences = static_cast<int64_t>(requests.size());
   input.task = requests.front().task;
   input.adapter = requests.front().adapter;
-  std::vector<int32_t> lengths;
-  lengths.reserve(requests.size());
-  for (const auto& request : requests) lengths.push_back(request.tokens());
-  input.shards = plan_shards(lengths, options_.shards);
+  const auto& sharing = options_.prefix_sharing;
+  if (std::find(sharing.begin(), sharing.end(), input.task) != sharing.end()) {
+    append_groups(&requests, options_.prefix_unit, options_.shards, &input);
+  } else {
+    sort_by_length(requests);
+    append_shards(requests, 0, options_.shards, &input);
+  }
   WDE_CHECK(input.used() <= block.size());
-
-  int32_t* ids = block.data() + input.ids_offset();
-  int32_t* positions = block.data() + input.positions_offset();
-  int32_t* type_ids = block.data() + input.type_ids_offset();
-  int32_t* skip = block.data() + input.skip_offset();
-  int32_t* keys = block.data() + input.keys_offset();
-  for (const auto& request : requests) {
-    int32_t position = options_.position_offset;
-    for (size_t i = 0; i < request.ids.size(); ++i) {
-      const int32_t type = request.type_ids[i];
-      *ids++ = request.ids[i];
-      *positions++ =
-          request.ids[i] == options_.padding_id ? options_.position_offset - 1 : position++;
-      *type_ids++ = type < options_.type_vocab_size ? type : 0;
-    }
-    *skip++ = request.pooling_skip;
-    *keys++ = request.attended > 0 ? request.attended : request.tokens();
-    input.limits_keys = input.limits_keys || request.attended > 0;
-  }
-  for (const schema::Shard& shard : input.shards) {
-    int32_t* cu_seqlens = block.data() + input.cu_seqlens_offset() + shard.cu_seqlens_begin;
-    *cu_seqlens = 0;
-    for (int64_t i = 0; i < shard.sequences; ++i, ++cu_seqlens) {
-      cu_seqlens[1] = cu_seqlens[0] + lengths[static_cast<size_t>(shard.sequence_begin + i)];
-    }
-  }
+  for (const schema::Shard& shard : input.shards) write_shard(*batch, shard, &input);
   return input;
+}
+
+void ModelInputBuilder::write_shard(const schema::Batch& batch, const schema::Shard& shard,
+                                    schema::ModelInput* input) const {
+  int32_t* block = input->block.data();
+  const auto shared = static_cast<size_t>(shard.prefix_tokens);
+  const auto sequence_begin = static_cast<size_t>(shard.sequence_begin);
+  int32_t* cu_seqlens = block + input->cu_seqlens_offset() + shard.cu_seqlens_begin;
+  int32_t* continues = block + input->continues_offset() + shard.segment_begin;
+  *cu_seqlens = 0;
+  int64_t row = shard.token_begin;
+  const auto end_segment = [&](bool continues_prefix) {
+    *++cu_seqlens = static_cast<int32_t>(row - shard.token_begin);
+    if (input->shares_prefixes()) *continues++ = continues_prefix ? 0 : -1;
+  };
+  if (shared > 0) {
+    row = write_tokens(batch.requests[sequence_begin], 0, shared, row, *input);
+    end_segment(false);
+  }
+  for (size_t b = sequence_begin; b < sequence_begin + static_cast<size_t>(shard.sequences); ++b) {
+    const schema::SchedulableRequest& request = batch.requests[b];
+    row = write_tokens(request, shared, request.ids.size(), row, *input);
+    end_segment(shared > 0);
+    block[input->skip_offset() + b] =
+        std::max(0, request.pooling_skip - static_cast<int32_t>(shared));
+    block[input->keys_offset() + b] = request.attended > 0 ? request.attended : request.tokens();
+    input->limits_keys = input->limits_keys || request.attended > 0;
+  }
+}
+
+int64_t ModelInputBuilder::write_tokens(const schema::SchedulableRequest& request, size_t begin,
+                                        size_t end, int64_t row,
+                                        const schema::ModelInput& input) const {
+  int32_t* ids = input.block.data() + input.ids_offset();
+  int32_t* positions = input.block.data() + input.positions_offset();
+  int32_t* type_ids = input.block.data() + input.type_ids_offset();
+  int32_t position = options_.position_offset;
+  for (size_t i = 0; i < end; ++i) {
+    const bool is_padding = request.ids[i] == options_.padding_id;
+    const int32_t here = is_padding ? options_.position_offset - 1 : position++;
+    if (i < begin) continue;
+    const int32_t type = request.type_ids[i];
+    ids[row] = request.ids[i];
+    positions[row] = here;
+    type_ids[row] = type < options_.type_vocab_size ? type : 0;
+    ++row;
+  }
+  return row;
 }
 
 }  // namespace wde::pipeline

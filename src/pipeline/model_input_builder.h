@@ -3,6 +3,9 @@
 // slot's (pinned) host memory and allocates nothing but the list of shards.
 #pragma once
 
+#include <span>
+#include <vector>
+
 #include "schema/schema.h"
 
 namespace wde::pipeline {
@@ -16,6 +19,10 @@ struct ShardPolicy {
 };
 
 struct ModelInputOptions {
+  // Tasks whose answers depend on each text's last hidden state alone, of a model whose tokens see
+  // earlier ones only: texts that begin with the same tokens compute them once.
+  std::vector<Task> prefix_sharing;
+  int prefix_unit = 1;      // a shared prefix has a multiple of so many tokens
   int position_offset = 0;  // of a sequence's first token (RoBERTa: pad_id + 1)
   int padding_id = -1;  // a token that stands at position_offset - 1 and is not counted; or none
   int type_vocab_size = 0;  // 0: the model has no token types
@@ -26,12 +33,18 @@ class ModelInputBuilder {
  public:
   explicit ModelInputBuilder(ModelInputOptions options) : options_(options) {}
 
-  // Sorts the batch's requests by length (longest first, so that shards even out) and packs them
-  // into `block` (ModelInput::capacity elements). The ids are inside the embedding table: the
-  // request processor saw to it.
+  // Sorts the batch's requests by length (longest first, so that shards even out; those that share
+  // a prefix together, before the rest) and packs them into `block` (ModelInput::capacity
+  // elements). The ids are inside the embedding table: the request processor saw to it.
   schema::ModelInput build(schema::Batch* batch, std::span<int32_t> block) const;
 
  private:
+  void write_shard(const schema::Batch& batch, const schema::Shard& shard,
+                   schema::ModelInput* input) const;
+  // Tokens [begin, end) of the request, from `row` of the batch on; returns the row behind them.
+  int64_t write_tokens(const schema::SchedulableRequest& request, size_t begin, size_t end,
+                       int64_t row, const schema::ModelInput& input) const;
+
   ModelInputOptions options_;
 };
 

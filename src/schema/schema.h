@@ -80,25 +80,36 @@ struct Batch {
   bool empty() const { return requests.empty(); }
 };
 
-// A run of whole sequences of a batch that is computed as one forward pass.
+// A run of whole sequences of a batch that is computed as one forward pass. Its tokens are those of
+// its segments: first the prefix that all of its sequences share, where they do, then each
+// sequence without it.
 struct Shard {
   int64_t token_begin = 0;
   int64_t tokens = 0;
   int64_t sequence_begin = 0;
   int64_t sequences = 0;
-  // Where its sequences + 1 entries begin in ModelInput's cu_seqlens section.
+  int64_t segment_begin = 0;
+  int64_t prefix_tokens = 0;  // 0: no prefix is shared
+  // Where its segments + 1 entries begin in ModelInput's cu_seqlens section.
   int64_t cu_seqlens_begin = 0;
-  int max_seqlen = 0;
+  int max_seqlen = 0;  // with the prefix
+
+  int64_t prefixes() const { return prefix_tokens > 0 ? 1 : 0; }
+  int64_t segments() const { return prefixes() + sequences; }
 };
 
 // A ragged batch as the device gets it: one block of i32, copied as a whole, in sections of these
 // sizes:
-//   ids [T] | positions [T] | type_ids [T] | skip [B] | keys [B] | cu_seqlens [B + shards]
-// where each shard's cu_seqlens start again from 0.
+//   ids [T] | positions [T] | type_ids [T] | skip [B] | keys [B] | cu_seqlens [S + shards] |
+//   continues [S]
+// for S segments; each shard's cu_seqlens start again from 0, and its `continues` count its own
+// segments: the prefix that a segment continues, or -1. Without prefixes, S is B and the last
+// section is absent.
 struct ModelInput {
   std::span<int32_t> block;  // host memory of the slot that the batch runs in; not owned
-  int64_t tokens = 0;        // T
+  int64_t tokens = 0;        // T: those that are computed
   int64_t sequences = 0;     // B
+  int64_t segments = 0;      // S
   Task task = Task::kEmbed;
   int adapter = -1;
   bool limits_keys = false;  // some sequence has tokens that others do not see: read `keys`
@@ -110,13 +121,19 @@ struct ModelInput {
   size_t skip_offset() const { return static_cast<size_t>(3 * tokens); }
   size_t keys_offset() const { return static_cast<size_t>(3 * tokens + sequences); }
   size_t cu_seqlens_offset() const { return static_cast<size_t>(3 * tokens + 2 * sequences); }
+  size_t continues_offset() const {
+    return cu_seqlens_offset() + static_cast<size_t>(segments) + shards.size();
+  }
+  bool shares_prefixes() const { return segments > sequences; }
   size_t used() const {
-    return cu_seqlens_offset() + static_cast<size_t>(sequences) + shards.size();
+    return continues_offset() + (shares_prefixes() ? static_cast<size_t>(segments) : 0);
   }
 
-  // Elements of a block that holds any batch within the budgets, however it is sharded.
+  // Elements of a block that holds any batch within the budgets, however it is sharded: a prefix is
+  // shared by two sequences at least.
   static size_t capacity(int64_t max_tokens, int64_t max_sequences) {
-    return static_cast<size_t>(3 * max_tokens + 4 * max_sequences + 1);
+    const int64_t max_segments = max_sequences + max_sequences / 2;
+    return static_cast<size_t>(3 * max_tokens + 3 * max_sequences + 2 * max_segments + 1);
   }
 };
 

@@ -117,6 +117,92 @@ TEST(ModelInputBuilder, AShardASequenceStillFitsTheCapacity) {
   for (size_t i = input.used(); i < block.size(); ++i) EXPECT_EQ(block[i], -1);
 }
 
+ModelInputBuilder sharing_builder(int unit, ShardPolicy shards = {}) {
+  return ModelInputBuilder(
+      {.prefix_sharing = {Task::kEmbed}, .prefix_unit = unit, .shards = shards});
+}
+
+TEST(ModelInputBuilder, ASharedPrefixIsThereOnce) {
+  schema::Batch batch;
+  batch.requests.push_back(make_request({1, 2, 9}, {0, 0, 0}));
+  batch.requests.push_back(make_request({1, 2, 3, 4, 5}, {0, 0, 0, 0, 0}, 3));
+  batch.requests.push_back(make_request({7}, {0}));
+  batch.tokens = 9;
+  std::vector<int32_t> block(schema::ModelInput::capacity(9, 3), -9);
+  const schema::ModelInput input = sharing_builder(2).build(&batch, block);
+  ASSERT_EQ(input.shards.size(), 2u);
+  EXPECT_EQ(input.tokens, 7);
+  EXPECT_EQ(input.sequences, 3);
+  EXPECT_EQ(input.segments, 4);
+  EXPECT_EQ(input.shards[0].max_seqlen, 5);
+  const std::vector<int32_t> expected = {1,  2, 3, 4, 5, 9, 7,  // ids
+                                         0,  1, 2, 3, 4, 2, 0,  // positions
+                                         0,  0, 0, 0, 0, 0, 0,  // types
+                                         1,  0, 0,              // skip
+                                         5,  3, 1,              // keys
+                                         0,  2, 5, 6, 0, 1,     // cu_seqlens
+                                         -1, 0, 0, -1};         // continues
+  EXPECT_EQ(std::vector<int32_t>(block.begin(),
+                                 block.begin() + static_cast<std::ptrdiff_t>(input.used())),
+            expected);
+  EXPECT_EQ(batch.requests[0].tokens(), 5);
+  EXPECT_EQ(batch.requests[1].tokens(), 3);
+}
+
+TEST(ModelInputBuilder, OtherTasksShareNothing) {
+  schema::Batch batch;
+  for (int i = 0; i < 3; ++i) batch.requests.push_back(make_request({1, 2, 3}, {0, 0, 0}));
+  for (auto& request : batch.requests) request.task = Task::kHidden;
+  batch.tokens = 9;
+  std::vector<int32_t> block(schema::ModelInput::capacity(9, 3));
+  const schema::ModelInput input = sharing_builder(1).build(&batch, block);
+  EXPECT_FALSE(input.shares_prefixes());
+  EXPECT_EQ(input.tokens, 9);
+}
+
+// Undone, a batch that shares prefixes is the batch: every request's tokens, in the requests'
+// order.
+TEST(ModelInputBuilder, SharedPrefixesLoseNothing) {
+  std::mt19937 random(5);
+  for (int trial = 0; trial < 200; ++trial) {
+    schema::Batch batch;
+    const int count = std::uniform_int_distribution(1, 40)(random);
+    for (int i = 0; i < count; ++i) {
+      std::vector<int32_t> ids(std::uniform_int_distribution<size_t>(1, 40)(random));
+      // Few different tokens at the beginning, so that prefixes of many lengths meet.
+      for (size_t k = 0; k < ids.size(); ++k) {
+        ids[k] =
+            std::uniform_int_distribution(0, k < 20 ? static_cast<int>(k % 5 == 4) : 9)(random);
+      }
+      batch.tokens += static_cast<int64_t>(ids.size());
+      const size_t size = ids.size();
+      batch.requests.push_back(make_request(std::move(ids), std::vector<int32_t>(size)));
+    }
+    std::vector<int32_t> block(schema::ModelInput::capacity(batch.tokens, count), -1);
+    const ShardPolicy policy = {.lanes = 2, .shard_tokens = 16, .max_shard_tokens = 80};
+    const schema::ModelInput input = sharing_builder(4, policy).build(&batch, block);
+    ASSERT_LE(input.tokens, batch.tokens);
+    size_t b = 0;
+    for (const schema::Shard& shard : input.shards) {
+      EXPECT_LE(shard.tokens, 80);
+      EXPECT_EQ(shard.prefix_tokens % 4, 0);
+      const int32_t* cu = block.data() + input.cu_seqlens_offset() + shard.cu_seqlens_begin;
+      const int32_t* ids = block.data() + shard.token_begin;
+      const int32_t* positions = ids + input.positions_offset();
+      for (int64_t s = shard.prefixes(); s < shard.segments(); ++s, ++b) {
+        std::vector<int32_t> text(ids, ids + shard.prefix_tokens);
+        text.insert(text.end(), ids + cu[s], ids + cu[s + 1]);
+        EXPECT_GT(cu[s + 1], cu[s]);
+        EXPECT_EQ(text, batch.requests[b].ids);
+        EXPECT_EQ(positions[cu[s]], shard.prefix_tokens);
+        EXPECT_TRUE(shard.prefixes() == 0 || shard.sequences > 1);
+        EXPECT_LE(static_cast<int>(text.size()), shard.max_seqlen);
+      }
+    }
+    EXPECT_EQ(b, batch.requests.size());
+  }
+}
+
 // For any lengths: shards cover all sequences once, in order, and never exceed the hard limit.
 TEST(PlanShards, CoversEverythingWithinTheLimit) {
   std::mt19937 random(3);
