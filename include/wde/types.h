@@ -174,7 +174,10 @@ struct EngineOptions {
   // score; naming the first alone leaves the second out.
   std::string rerank_template;
   std::string true_token, false_token;
-  std::string step_token;         // of a process reward model: what ends a step
+  std::string step_token;  // of a process reward model: what ends a step
+  // Texts of a batch that begin with the same tokens compute them once, where the model and the
+  // task allow it; the answers have the same bits. Unset: where they do.
+  std::optional<bool> share_prefixes;
   std::optional<int> max_length;  // lowers the length limit, in tokens
   OverLong over_long = OverLong::kTruncate;
   TruncationSide truncation_side = TruncationSide::kRight;

@@ -1,5 +1,6 @@
 #include "heads/embedding_head.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/status.h"
@@ -81,6 +82,11 @@ Result<std::unique_ptr<Head>> EmbeddingHead::load(layers::LoadContext& context,
     head->columns_ = columns_after(step, head->columns_);
   }
   return std::unique_ptr<Head>(std::move(head));
+}
+
+bool EmbeddingHead::reads_last_token_only() const {
+  return std::all_of(poolings_.begin(), poolings_.end(),
+                     [](ops::Pooling pooling) { return pooling == ops::Pooling::kLast; });
 }
 
 void EmbeddingHead::run_dense(ops::OpContext& context, const LoadedDense& dense,

@@ -56,6 +56,7 @@ class EmbeddingHead final : public Head {
 
   Rows rows() const override { return Rows::kPerSequence; }
   int64_t columns() const override { return columns_; }
+  bool reads_last_token_only() const override;
   void forward(ops::OpContext& context, const TensorView& hidden, const layers::TokenBatch& batch,
                const TensorView& out) const override;
 

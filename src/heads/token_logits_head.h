@@ -22,6 +22,7 @@ class TokenLogitsHead final : public Head {
 
   Rows rows() const override { return Rows::kPerSequence; }
   int64_t columns() const override { return output_.outputs(); }
+  bool reads_last_token_only() const override { return true; }
   void forward(ops::OpContext& context, const TensorView& hidden, const layers::TokenBatch& batch,
                const TensorView& out) const override;
 

@@ -117,6 +117,7 @@ class BlockLoader {
 ModelTraits Decoder::traits(const DecoderConfig& config) {
   return {.hidden_size = static_cast<int>(config.hidden_size),
           .vocab_size = static_cast<int>(config.vocab_size),
+          .causal = config.mask == attention::MaskKind::kCausal,
           .max_length = static_cast<int>(config.max_positions)};
 }
 

@@ -39,6 +39,15 @@ Status refuse_foreign_options(const Manifest& manifest, const EngineOptions& opt
   return {};
 }
 
+// Errors: kInvalidArgument for a switch that this model can't honour.
+Status check_share_prefixes(const Settings& settings) {
+  if (!settings.options.share_prefixes.value_or(false) || settings.traits.causal) return {};
+  return invalid_argument_error(
+      "--share-prefixes: tokens of {} see those behind them, so that what texts begin with is not "
+      "the same in each",
+      settings.architecture->architecture);
+}
+
 ModelInfo describe(const Assembly& assembly) {
   const Settings& settings = assembly.settings;
   ModelInfo info;
@@ -108,6 +117,7 @@ Result<Assembly> assemble(const Manifest& manifest, checkpoint::ModelFolder fold
   WDE_RETURN_IF_ERROR(apply_enable_bidirectional(options, &folder));
   WDE_ASSIGN_OR_RETURN(parts.settings, settle(std::move(folder), options, std::move(device)));
   WDE_RETURN_IF_ERROR(manifest.settle(options, &parts.settings));
+  WDE_RETURN_IF_ERROR(check_share_prefixes(parts.settings));
   WDE_ASSIGN_OR_RETURN(parts.tokenizer, manifest.tokenizer(parts.settings));
   WDE_ASSIGN_OR_RETURN(parts.model, manifest.model(parts.settings, manifest.heads));
   WDE_ASSIGN_OR_RETURN(parts.memory_plan, manifest.memory_plan(parts.settings, *parts.model));
@@ -117,7 +127,7 @@ Result<Assembly> assemble(const Manifest& manifest, checkpoint::ModelFolder fold
   parts.input_processor = manifest.input_processor(parts.settings);
   parts.request_processor = manifest.request_processor(parts.settings, parts.tokenizer);
   parts.scheduler = manifest.scheduler(parts.settings, parts.memory_plan);
-  parts.model_input_builder = manifest.model_input_builder(parts.settings);
+  parts.model_input_builder = manifest.model_input_builder(parts.settings, *parts.model);
   parts.output_processor = manifest.output_processor(parts.settings, *parts.tokenizer);
   WDE_ASSIGN_OR_RETURN(parts.executor,
                        manifest.executor(parts.settings, parts.memory_plan, parts.model, signal));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "attention/attention.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "heads/hidden_head.h"
@@ -176,9 +177,29 @@ std::unique_ptr<pipeline::Scheduler> make_scheduler(const Settings& settings,
       .budget = plan.budget, .window_requests = kWindowBatches * plan.budget.max_requests});
 }
 
-std::unique_ptr<pipeline::ModelInputBuilder> make_model_input_builder(const Settings& settings) {
+namespace {
+
+// Tasks for which a prefix need only be computed once.
+std::vector<Task> prefix_sharing_tasks(const Settings& settings,
+                                       const execution::LoadedModel& model) {
+  std::vector<Task> tasks;
+  if (!settings.options.share_prefixes.value_or(true) || !settings.traits.causal) return tasks;
+  for (const execution::TaskHeads& task : model.tasks) {
+    const bool able = std::all_of(task.parts.begin(), task.parts.end(),
+                                  [](const auto* head) { return head->reads_last_token_only(); });
+    if (able) tasks.push_back(task.task);
+  }
+  return tasks;
+}
+
+}  // namespace
+
+std::unique_ptr<pipeline::ModelInputBuilder> make_model_input_builder(
+    const Settings& settings, const execution::LoadedModel& model) {
   return std::make_unique<pipeline::ModelInputBuilder>(
-      pipeline::ModelInputOptions{.position_offset = settings.traits.position_offset,
+      pipeline::ModelInputOptions{.prefix_sharing = prefix_sharing_tasks(settings, model),
+                                  .prefix_unit = int{attention::kContinuedUnit},
+                                  .position_offset = settings.traits.position_offset,
                                   .padding_id = settings.traits.padding_id,
                                   .type_vocab_size = settings.traits.type_vocab_size,
                                   .shards = settings.shards});

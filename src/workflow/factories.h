@@ -24,7 +24,8 @@ std::unique_ptr<pipeline::RequestProcessor> make_request_processor(
     const Settings& settings, std::shared_ptr<const tokenizer::Tokenizer> tokenizer);
 std::unique_ptr<pipeline::Scheduler> make_scheduler(const Settings& settings,
                                                     const MemoryPlan& plan);
-std::unique_ptr<pipeline::ModelInputBuilder> make_model_input_builder(const Settings& settings);
+std::unique_ptr<pipeline::ModelInputBuilder> make_model_input_builder(
+    const Settings& settings, const execution::LoadedModel& model);
 Result<std::unique_ptr<execution::Executor>> make_executor(
     const Settings& settings, const MemoryPlan& plan,
     std::shared_ptr<const execution::LoadedModel> model, Signal* signal);

@@ -115,7 +115,8 @@ struct Manifest {
       const Settings& settings, std::shared_ptr<const tokenizer::Tokenizer> tokenizer);
   std::unique_ptr<pipeline::Scheduler> (*scheduler)(const Settings& settings,
                                                     const MemoryPlan& plan);
-  std::unique_ptr<pipeline::ModelInputBuilder> (*model_input_builder)(const Settings& settings);
+  std::unique_ptr<pipeline::ModelInputBuilder> (*model_input_builder)(
+      const Settings& settings, const execution::LoadedModel& model);
   Result<std::unique_ptr<execution::Executor>> (*executor)(
       const Settings& settings, const MemoryPlan& plan,
       std::shared_ptr<const execution::LoadedModel> model, Signal* signal);

@@ -36,6 +36,10 @@ void add_compute_flags(CLI::App& app, EngineOptions& options) {
              "[=true|false] override the model's normalization");
   add_switch(app, "--enable-bidirectional", options.enable_bidirectional,
              "[=true|false] let a decoder's tokens see those behind them, or not");
+  add_switch(
+      app, "--share-prefixes", options.share_prefixes,
+      "[=true|false] what texts of a batch begin with is computed once, where tokens see only "
+      "those before them; default: where it can be");
   app.add_option("--rerank-template", options.rerank_template,
                  "how a language model is asked: qwen3-reranker, mxbai-rerank-v2, "
                  "bge-reranker-v2-gemma, or a file in Jinja; default: the model's chat template");

@@ -1,0 +1,170 @@
+// Texts that begin with the same tokens compute them once, and nobody can tell from the answers.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "engine/load_on_device.h"
+#include "support/paths.h"
+#include "tensor/emulated_device.h"
+#include "wde/engine.h"
+
+namespace wde {
+namespace {
+
+// Two instructions of some forty tokens, before texts of a few; and texts that stand alone.
+std::vector<std::string> make_texts() {
+  std::string river, lantern;
+  for (int i = 0; i < 12; ++i) river += "the river swam ";
+  for (int i = 0; i < 16; ++i) lantern += "a lantern of stone ";
+  std::vector<std::string> texts = {"", "a", "bridge of stone", lantern, river};
+  for (int i = 0; i < 9; ++i) {
+    const std::string own = std::string(static_cast<size_t>(i) + 1, static_cast<char>('a' + i));
+    texts.push_back(river + own + " and the bridge");
+    if (i % 2 == 0) texts.push_back(lantern + own);
+  }
+  return texts;
+}
+
+EngineOptions options_for(const std::string& model, bool share) {
+  EngineOptions options;
+  options.model = test::fixture(model);
+  options.share_prefixes = share;
+  return options;
+}
+
+std::vector<Request> requests_for(Task task) {
+  std::vector<Request> requests;
+  for (const std::string& text : make_texts()) {
+    Request& request = requests.emplace_back();
+    request.task = task;
+    if (task == Task::kRerank) {
+      request.input = TextPair{"stone bridges over the river", text};
+    } else {
+      request.input = text;
+    }
+  }
+  return requests;
+}
+
+std::vector<std::vector<float>> rows_of(const std::vector<Result<Response>>& answers) {
+  std::vector<std::vector<float>> rows;
+  for (const Result<Response>& answer : answers) {
+    EXPECT_TRUE(answer.ok()) << answer.status().message();
+    rows.push_back(answer.ok() ? answer->values : std::vector<float>());
+  }
+  return rows;
+}
+
+std::vector<std::vector<float>> run(const EngineOptions& options, Task task) {
+  const auto engine = Engine::load(options);
+  EXPECT_TRUE(engine.ok()) << engine.status().message();
+  if (!engine.ok()) return {};
+  return rows_of((*engine)->run_all(requests_for(task)));
+}
+
+void expect_same_bits(const std::vector<std::vector<float>>& actual,
+                      const std::vector<std::vector<float>>& expected) {
+  ASSERT_EQ(actual.size(), expected.size());
+  for (size_t i = 0; i < actual.size(); ++i) {
+    ASSERT_EQ(actual[i].size(), expected[i].size());
+    ASSERT_FALSE(actual[i].empty());
+    EXPECT_EQ(std::memcmp(actual[i].data(), expected[i].data(), actual[i].size() * sizeof(float)),
+              0)
+        << "text " << i;
+  }
+}
+
+struct Case {
+  const char* model;
+  Task task;
+};
+
+class SharedPrefix : public testing::TestWithParam<Case> {};
+
+TEST_P(SharedPrefix, HasTheBitsOfThePlainPath) {
+  const auto& [model, task] = GetParam();
+  for (const char* dtype : {"f32", "bf16", "int8"}) {
+    EngineOptions plain = options_for(model, false);
+    plain.dtype = dtype;
+    plain.max_batch_requests = 1;
+    const auto expected = run(plain, task);
+    for (const char* executor : {"simple", "double_buffer"}) {
+      for (const int threads : {1, 2}) {
+        for (const char* attention : {"flash", "naive"}) {
+          EngineOptions shared = options_for(model, true);
+          shared.dtype = dtype;
+          shared.executor = executor;
+          shared.threads = threads;
+          shared.attention_backend = attention;
+          SCOPED_TRACE(std::string(dtype) + ", " + executor + ", " + attention);
+          if (std::string_view(attention) == "flash") {
+            expect_same_bits(run(shared, task), expected);
+          } else {
+            EngineOptions plain_naive = plain;
+            plain_naive.attention_backend = attention;
+            expect_same_bits(run(shared, task), run(plain_naive, task));
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_P(SharedPrefix, OnAnotherDeviceToo) {
+  const auto& [model, task] = GetParam();
+  std::vector<std::vector<float>> rows[2];
+  for (const bool share : {false, true}) {
+    EngineOptions options = options_for(model, share);
+    options.memory_utilization = 1.0;
+    auto device = create_emulated_device({});
+    ASSERT_TRUE(device.ok()) << device.status().message();
+    auto engine = engine::load_on_device(options, *device);
+    ASSERT_TRUE(engine.ok()) << engine.status().message();
+    rows[share ? 1 : 0] = rows_of((*engine)->run_all(requests_for(task)));
+  }
+  expect_same_bits(rows[1], rows[0]);
+}
+
+double flops(const Engine& engine) {
+  double sum = 0;
+  for (const OpProfile& op : const_cast<Engine&>(engine).take_profile()) sum += op.flops;
+  return sum;
+}
+
+TEST_P(SharedPrefix, TakesLess) {
+  const auto& [model, task] = GetParam();
+  double spent[2];
+  for (const bool share : {false, true}) {
+    EngineOptions options = options_for(model, share);
+    options.profile = true;
+    options.threads = 1;
+    const auto engine = Engine::load(options);
+    ASSERT_TRUE(engine.ok()) << engine.status().message();
+    (*engine)->run_all(requests_for(task));
+    spent[share ? 1 : 0] = flops(**engine);
+  }
+  EXPECT_LT(spent[1], 0.9 * spent[0]);
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, SharedPrefix,
+                         testing::Values(Case{"models/qwen3", Task::kEmbed},
+                                         Case{"models/gemma2", Task::kEmbed},
+                                         Case{"models/mistral", Task::kEmbed},
+                                         Case{"models/gpt2", Task::kEmbed},
+                                         Case{"task_models/qwen3_yes_no", Task::kRerank}),
+                         [](const auto& test) {
+                           std::string name = test.param.model;
+                           return name.substr(name.find('/') + 1);
+                         });
+
+TEST(SharedPrefixRefusal, NamesTheFlagWhereTokensSeeThoseBehindThem) {
+  const auto plan = Engine::plan(options_for("models/qwen2_bidirectional", true));
+  ASSERT_FALSE(plan.ok());
+  EXPECT_THAT(plan.status().message(), testing::HasSubstr("--share-prefixes"));
+  EXPECT_TRUE(Engine::plan(options_for("models/qwen2_bidirectional", false)).ok());
+}
+
+}  // namespace
+}  // namespace wde
