@@ -90,7 +90,7 @@ std::unique_ptr<pipeline::OutputProcessor> make_span_output(const Settings& sett
 std::unique_ptr<pipeline::RequestProcessor> make_span_request_processor(
     const Settings& settings, std::shared_ptr<const tokenizer::Tokenizer> tokenizer) {
   const std::optional<int32_t> unknown =
-      special_token_id(settings.folder.transformer_path, "unk_token", *tokenizer);
+      special_token_id(settings.folder.tokenizer_path, "unk_token", *tokenizer);
   return std::make_unique<pipeline::SpanRequestProcessor>(std::move(tokenizer), settings.limits,
                                                           settings.prompts, unknown);
 }
