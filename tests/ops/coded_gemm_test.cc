@@ -34,9 +34,9 @@ class RandomCodes final : public CodedRows {
   }
 
   void read_codes(int64_t row, uint8_t* codes, float* scales, float* offsets) const override {
-    std::mt19937 random(static_cast<uint32_t>(row * 31 + kind_.bits));
+    std::minstd_rand random(static_cast<uint32_t>(row * 31 + kind_.bits));
     for (int64_t k = 0; k < row_elements(); ++k)
-      codes[k] = static_cast<uint8_t>(random() & ((1u << kind_.bits) - 1));
+      codes[k] = static_cast<uint8_t>(random() >> 8 & ((1u << kind_.bits) - 1));
     for (int64_t g = 0; g < code_layout()->groups; ++g) {
       scales[g] = to_f32(to_f16(0.001f + 1e-6f * static_cast<float>(random() % 10000)));
       if (offsets != nullptr) offsets[g] = -scales[g] * static_cast<float>(random() % 16);
@@ -62,7 +62,7 @@ struct Case {
   int64_t m, n, k;
 };
 constexpr Case kCases[] = {{0, 8, 64},    {1, 1, 1},    {1, 33, 700},   {2, 96, 257}, {5, 40, 128},
-                           {6, 64, 1024}, {13, 17, 33}, {150, 50, 384}, {300, 24, 90}};
+                           {6, 65, 1024}, {13, 17, 33}, {150, 50, 384}, {160, 23, 90}};
 
 std::vector<double> product_of(OpRunner& runner, const GemmBackend& backend,
                                const GemmProblem& problem, const GemmWeights& weights,
@@ -117,10 +117,8 @@ TEST(CodedGemm, HasTheBitsOfTheNumbers) {
     for (const GemmBackend& backend : gemm_backends()) {
       for (const Kind& kind : kKinds) {
         for (const Case& c : kCases) {
-          for (const DType dtype : {DType::kF32, DType::kBF16}) {
-            check(*table, backend, kind, c, dtype);
-            if (testing::Test::HasFailure()) return;
-          }
+          check(*table, backend, kind, c, c.n % 2 == 0 ? DType::kF32 : DType::kBF16);
+          if (testing::Test::HasFailure()) return;
         }
       }
     }
