@@ -3,6 +3,7 @@ covers, how its folder is written, and what it is asked. The tokenizer is WordPi
 is tested here."""
 
 import dataclasses
+import sys
 
 import numpy as np
 import torch
@@ -143,7 +144,7 @@ def write_tokenizer(spec, folder):
     return tokenizer.get_vocab_size()
 
 
-def random_value(random, path, module, name, shape):
+def default_random_value(random, path, module, name, shape):
     """Norms and biases vary as much as weights do."""
     if path.endswith("SelfAttention.q"):  # T5 does not scale scores: its queries are as much smaller
         return random.normal(0.0, 1.3 / (shape[1] * 8) ** 0.5, shape)
@@ -167,6 +168,7 @@ def make_model(spec, vocab):
         config = model_class.config_class(**spec.config | text)
     model = model_class(config).eval()
     random = np.random.default_rng(spec.seed)
+    random_value = getattr(sys.modules[type(spec).__module__], "random_value", default_random_value)
     state = {}
     seen = set()  # a tied parameter is stored once, under its first name
     for path, module in model.named_modules():
@@ -225,15 +227,15 @@ def texts_for(spec):
 class TextFeatures:
     """A text tower as transformers alone runs it; what make_goldens.Oracle is for sentence-transformers."""
 
-    def __init__(self, spec, folder):
+    def __init__(self, spec, folder, dtype):
         self.spec = spec
-        self.model = getattr(transformers, spec.architecture).from_pretrained(folder, dtype=torch.float32).eval()
+        self.model = getattr(transformers, spec.architecture).from_pretrained(folder, dtype=dtype).eval()
         self.tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
         self.max_length = spec.max_length
         self.dimension = len(self.answer("a", None, {})["embedding"])
 
     @torch.inference_mode()
-    def answer(self, text, pair, options):
+    def answer(self, text, pair, options, check=True):
         self.tokenizer.truncation_side = options.get("truncation_side", "right")
         limit = min(self.max_length, options.get("max_length", self.max_length))
         ids = self.tokenizer(text, truncation=True, max_length=limit)["input_ids"]
@@ -242,13 +244,13 @@ class TextFeatures:
         run = getattr(self.model, "get_text_features", self.model)
         output = run(input_ids=torch.tensor([ids]))
         embedding = output.text_embeds if "text_embeds" in output else output.pooler_output
-        return {"ids": ids, "type_ids": [0] * len(ids), "hidden": output.last_hidden_state[0].numpy(),
-                "embedding": embedding[0, : options.get("dimensions")].numpy()}
+        return {"ids": ids, "type_ids": [0] * len(ids), "hidden": output.last_hidden_state[0].float().numpy(),
+                "embedding": embedding[0, : options.get("dimensions")].float().numpy()}
 
 
-def make_oracle(spec, folder):
+def make_oracle(spec, folder, dtype):
     """None where sentence-transformers is the one to ask."""
-    return TextFeatures(spec, folder) if spec.features else None
+    return TextFeatures(spec, folder, dtype) if spec.features else None
 
 
 def pairs_for(spec):

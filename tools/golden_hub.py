@@ -29,8 +29,24 @@ def activation(name):
             "gelu_new": lambda x: F.gelu(x, approximate="tanh")}[name]
 
 
+class Weights(dict):
+    """By their names. Whether linear layers are quantized as torch quantizes them is told here."""
+
+    quantizes = False
+
+
 def linear(weights, name, x):
-    return F.linear(x, weights[name + ".weight"], weights.get(name + ".bias"))
+    return multiply(x, weights[name + ".weight"], weights.get(name + ".bias"), weights.quantizes)
+
+
+def multiply(x, weight, bias, quantizes):
+    if not quantizes:
+        return F.linear(x, weight, bias)
+    layer = torch.nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
+    layer.weight.data = weight.detach()
+    if bias is not None:
+        layer.bias.data = bias.detach()
+    return torch.ao.quantization.quantize_dynamic(torch.nn.Sequential(layer), {torch.nn.Linear}, dtype=torch.qint8)(x)
 
 
 def layer_norm(weights, name, x, epsilon):
@@ -165,8 +181,11 @@ def experts_forward(c, w, prefix, x):
     largest = shares.topk(c.moe_top_k, dim=-1)
     weights = torch.zeros_like(shares).scatter(-1, largest.indices, largest.values)
     first, second = (w[prefix + f"experts.mlp.w{i}"].unflatten(0, (c.num_experts, -1)) for i in (1, 2))
-    inner = activation(c.activation_function)(torch.einsum("tc,efc->tef", x, first))
-    return torch.einsum("tef,efc,te->tc", inner, second, weights) + w[prefix + "experts.bias"]
+    total = w[prefix + "experts.bias"]
+    for expert in range(c.num_experts):
+        inner = activation(c.activation_function)(multiply(x, first[expert], None, w.quantizes))
+        total = total + weights[:, expert, None] * multiply(inner, second[expert].T, None, w.quantizes)
+    return total
 
 
 def nomic_forward(c, w, ids, types):
@@ -286,7 +305,8 @@ def jina_v3_shapes(c):
 
 def merged(c, w, adapter):
     """The weights by the names that they have without adapters, with one of them in them."""
-    result = {}
+    result = Weights()
+    result.quantizes = w.quantizes
     for name, value in w.items():
         if not name.endswith(ORIGINAL):
             result[name] = value
@@ -350,6 +370,7 @@ class HubModel(transformers.PreTrainedModel):
     """Modules that hold parameters by their names and do nothing, and a function that computes."""
 
     shapes, function = None, None
+    quantizes = False
 
     def __init__(self, config):
         super().__init__(config)
@@ -366,9 +387,16 @@ class HubModel(transformers.PreTrainedModel):
     def _init_weights(self, module):
         pass
 
+    def weights(self, prefix=""):
+        """Those whose names begin with it, without it."""
+        weights = Weights((name.removeprefix(prefix), value) for name, value in self.named_parameters()
+                          if name.startswith(prefix))
+        weights.quantizes = self.quantizes
+        return weights
+
     def forward(self, input_ids, attention_mask=None, token_type_ids=None, **ignored):
         types = torch.zeros_like(input_ids) if token_type_ids is None else token_type_ids
-        weights = dict(self.named_parameters())
+        weights = self.weights()
         rows = [self.function(self.config, weights, *row) for row in zip(input_ids, types)]
         if attention_mask is not None and not bool(attention_mask.all()):
             raise ValueError("one text at a time: there is no mask for padding here")

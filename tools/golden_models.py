@@ -237,7 +237,8 @@ def pooling_config(spec, mode, include_prompt):
     if spec.layout == "new":
         return {"embedding_dimension": spec.hidden, "pooling_mode": mode, "include_prompt": include_prompt}
     keys = {"cls": "cls_token", "mean": "mean_tokens", "max": "max_tokens",
-            "mean_sqrt_len_tokens": "mean_sqrt_len_tokens", "lasttoken": "lasttoken"}
+            "mean_sqrt_len_tokens": "mean_sqrt_len_tokens", "lasttoken": "lasttoken",
+            "weightedmean": "weightedmean_tokens"}
     return {"word_embedding_dimension": spec.hidden, "include_prompt": include_prompt} | {
         "pooling_mode_" + key: mode == known for known, key in keys.items()}
 

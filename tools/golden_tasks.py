@@ -8,7 +8,6 @@ sentence-transformers answer with them, in fp32, one input at a time). tests/dat
 The weights come from numpy's seeded generator, so a second run writes the same models.
 """
 
-import dataclasses
 import json
 import os
 import pathlib
@@ -25,165 +24,13 @@ import torch
 import transformers
 
 import golden_encoders
+import golden_hub_heads
 import golden_models
-import golden_rotary
 import golden_texts
 import make_goldens
+from golden_task_specs import ENTITIES, SPECS
 
 DATA = pathlib.Path(__file__).resolve().parent.parent / "tests" / "data"
-ENTITIES = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC", "MISC", "odd-ly"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Spec:
-    """An encoder of golden_encoders with one head. `folder_config` is added to the config.json that is written."""
-
-    name: str
-    about: str
-    encoder: golden_encoders.EncoderSpec  # its architecture is the head's
-    task: str
-    folder_config: dict = dataclasses.field(default_factory=dict)
-    sentence_transformers: dict | None = None  # config_sentence_transformers.json
-    options: tuple = ()  # of the requests, beside none
-    files: tuple = ()  # (path, JSON) of the folder, beside those that every one has
-    markers: tuple = ()  # added to the vocabulary
-    linear: int = 0  # outputs of a projection without a bias: "linear.weight" of the checkpoint, or 1_Dense's
-
-
-BERT = golden_encoders.EncoderSpec("bert", "", 0, "BertModel", golden_encoders.BERT_LIKE, types=True, max_length=40)
-# The class of transformers that a task's checkpoint is saved from.
-HEADS = {"rerank": "ForSequenceClassification", "classify": "ForSequenceClassification",
-         "classify-tokens": "ForTokenClassification", "sparse": "ForMaskedLM",
-         "multivector": "Model", "hybrid": "Model"}
-
-
-def with_head(encoder, seed, task, **config):
-    return dataclasses.replace(encoder, seed=seed, architecture=encoder.architecture.replace("Model", HEADS[task]),
-                               config=encoder.config | config)
-
-
-def bert(seed, task, **config):
-    return with_head(BERT, seed, task, **config)
-
-
-MODULE = "sentence_transformers."
-TRANSFORMER = {"idx": 0, "name": "0", "path": "", "type": MODULE + "base.modules.transformer.Transformer"}
-IDENTITY = "torch.nn.modules.linear.Identity"
-SPECS = [
-    Spec("bert_rerank", "BERT's pooler and one label: a sigmoid", bert(101, "rerank", num_labels=1), "rerank",
-         options=({"raw_scores": True},)),
-    Spec("bert_rerank_identity", "one label, and a config that asks for the logit itself",
-         bert(102, "rerank", num_labels=1, num_hidden_layers=1), "rerank",
-         {"sentence_transformers": {"activation_fn": IDENTITY, "version": "5.1.0"}}),
-    Spec("bert_rerank_legacy", "the activation under its old name",
-         bert(103, "rerank", num_labels=1, num_hidden_layers=1), "rerank",
-         {"sbert_ce_default_activation_function": IDENTITY}),
-    Spec("bert_rerank_sentence_config", "the activation in config_sentence_transformers.json",
-         bert(104, "rerank", num_labels=1, num_hidden_layers=1), "rerank",
-         sentence_transformers={"model_type": "CrossEncoder", "prompts": {}, "default_prompt_name": None,
-                                "activation_fn": IDENTITY},
-         files=(("modules.json", [TRANSFORMER]),
-                ("sentence_bert_config.json", {"transformer_task": "sequence-classification"}))),
-    Spec("bert_softmax", "three labels",
-         bert(105, "classify", id2label={0: "entailment", 1: "neutral", 2: "contradiction"},
-              label2id={"entailment": 0, "neutral": 1, "contradiction": 2}), "classify",
-         options=({"raw_scores": True},)),
-    Spec("bert_two_labels", "a config that names no labels: LABEL_0 and LABEL_1",
-         bert(106, "classify", num_hidden_layers=1), "classify"),
-    Spec("bert_multi_label", "five labels that may hold at once",
-         bert(107, "classify", num_labels=5, problem_type="multi_label_classification"), "classify"),
-    Spec("bert_regression", "raw values",
-         bert(108, "classify", num_labels=2, problem_type="regression", num_hidden_layers=1), "classify"),
-    Spec("bert_one_label", "one label: a sigmoid", bert(109, "classify", num_labels=1, num_hidden_layers=1),
-         "classify"),
-    Spec("bert_tokens", "labels with and without B- and I-", bert(110, "classify-tokens"), "classify-tokens"),
-]
-
-def module(index, path, kind):
-    return {"idx": index, "name": str(index), "path": path, "type": kind}
-
-
-PYLATE = [TRANSFORMER | {"type": MODULE + "models.Transformer"}, module(1, "1_Dense", "pylate.models.Dense.Dense")]
-NATIVE = [TRANSFORMER, module(1, "1_Dense", MODULE + "base.modules.dense.Dense"),
-          module(2, "2_Mask", MODULE + "multi_vector_encoder.modules.multi_vector_mask.MultiVectorMask"),
-          module(3, "3_Normalize", MODULE + "base.modules.normalize.Normalize")]
-ON_TOKENS = {"module_input_name": "token_embeddings", "module_output_name": "token_embeddings"}
-
-
-def dense_config(outputs, **more):
-    return {"in_features": 24, "out_features": outputs, "bias": False,
-            "activation_function": "torch.nn.modules.linear.Identity"} | more
-
-
-SPECS += [
-    Spec("bert_sparse", "SPLADE over a masked language model whose decoder is tied", bert(120, "sparse"), "sparse"),
-    Spec("bert_sparse_twice", "a SpladePooling that takes the logarithm twice; old module files",
-         bert(121, "sparse", num_hidden_layers=1), "sparse",
-         sentence_transformers={"model_type": "SparseEncoder", "prompts": {"query": "", "document": ""},
-                                "default_prompt_name": None, "similarity_fn_name": "dot"},
-         files=(("modules.json", [TRANSFORMER | {"type": MODULE + "sparse_encoder.models.MLMTransformer"},
-                                  module(1, "1_SpladePooling", MODULE + "sparse_encoder.models.SpladePooling")]),
-                ("1_SpladePooling/config.json", {"pooling_strategy": "max", "activation_function": "log1p_relu",
-                                                 "word_embedding_dimension": 307}))),
-    Spec("colbert_stanford", "Stanford's ColBERT: HF_ColBERT and artifact.metadata; added tokens are not attended to",
-         bert(130, "multivector"), "multivector", {"architectures": ["HF_ColBERT"]},
-         files=(("artifact.metadata", {"query_token_id": "[unused0]", "doc_token_id": "[unused1]", "query_token": "[Q]",
-                                       "doc_token": "[D]", "dim": 16, "doc_maxlen": 30, "query_maxlen": 20,
-                                       "mask_punctuation": True, "attend_to_mask_tokens": False}),),
-         markers=("[unused0]", "[unused1]"), linear=16),
-    Spec("colbert_stanford_attended", "the same, the added tokens attended to; every document token kept",
-         bert(131, "multivector", num_hidden_layers=1), "multivector", {"architectures": ["HF_ColBERT"]},
-         files=(("artifact.metadata", {"query_token_id": "[unused0]", "doc_token_id": "[unused1]", "doc_maxlen": 25,
-                                       "query_maxlen": 32, "mask_punctuation": False, "attend_to_mask_tokens": True}),),
-         markers=("[unused0]", "[unused1]"), linear=11),
-    Spec("colbert_pylate", "PyLate's files, with prompts behind the markers and a skip-list of its own",
-         bert(132, "multivector"), "multivector",
-         sentence_transformers={"model_type": "ColBERT", "query_prefix": "[Q] ", "document_prefix": "[D] ",
-                                "query_length": 24, "document_length": 31, "do_query_expansion": True,
-                                "attend_to_expansion_tokens": False, "skiplist_words": [".", ",", "the"],
-                                "prompts": {"query": "ask: ", "document": ""}, "default_prompt_name": None,
-                                "similarity_fn_name": "MaxSim"},
-         files=(("modules.json", PYLATE), ("1_Dense/config.json", dense_config(13))),
-         markers=("[Q] ", "[D] "), linear=13),
-    Spec("colbert_native", "sentence-transformers' own files: no markers, expansion to a least length, no skip-list",
-         bert(133, "multivector", num_hidden_layers=1), "multivector",
-         sentence_transformers={"model_type": "MultiVectorEncoder", "prompts": {"query": "query: ", "document": ""},
-                                "default_prompt_name": None, "similarity_fn_name": "maxsim"},
-         files=(("modules.json", NATIVE), ("1_Dense/config.json", dense_config(13, **ON_TOKENS)),
-                ("2_Mask/config.json", {"skiplist_words": ["the"], "skiplist_tasks": ["query", "document"],
-                                        "keep_only_token_ids": None}),
-                ("3_Normalize/config.json", ON_TOKENS),
-                ("sentence_bert_config.json", {"max_seq_length": 38, "do_lower_case": False, "document_length": 33,
-                                               "query_expansion": {"strategy": "min", "length": 15, "attend": True,
-                                                                   "token": None}})), linear=13),
-    Spec("bge_m3", "bge-m3's three heads", with_head(
-        next(spec for spec in golden_encoders.SPECS if spec.name == "xlm_roberta_cls"), 140, "hybrid"), "hybrid",
-         files=(("modules.json", [TRANSFORMER, module(1, "1_Pooling", MODULE + "models.Pooling"),
-                                  module(2, "2_Normalize", MODULE + "models.Normalize")]),
-                ("1_Pooling/config.json", {"word_embedding_dimension": 40, "pooling_mode_cls_token": True,
-                                           "pooling_mode_mean_tokens": False}),
-                ("2_Normalize/config.json", {}))),
-]
-
-# The other encoders, each with each of its heads.
-FAMILIES = ["roberta", "xlm_roberta_cls", "camembert", "distilbert", "electra", "albert", "mpnet", "deberta_v3",
-            "modernbert", "eurobert", "gte_transformers"]
-
-
-def family_specs():
-    encoders = {spec.name: spec for spec in golden_encoders.SPECS + golden_rotary.SPECS}
-    specs = []
-    for index, name in enumerate(FAMILIES):
-        seed, family = 200 + 10 * index, name.removesuffix("_cls").removesuffix("_transformers")
-        for offset, task in enumerate(("rerank", "classify-tokens", "sparse")):
-            labels = {"num_labels": 1} if task == "rerank" else {}
-            encoder = with_head(encoders[name], seed + offset, task, **labels)
-            specs.append(Spec(f"{family}_{task.removeprefix('classify-')}", f"{encoder.architecture}'s head", encoder,
-                              task))
-    return specs
-
-
-SPECS += family_specs()
 AGGREGATIONS = ("none", "simple", "first", "average", "max")
 
 
@@ -191,20 +38,21 @@ def make_config(spec, vocab):
     config = spec.encoder.config | {"vocab_size": vocab, "pad_token_id": spec.encoder.pad_id}
     if spec.task == "classify-tokens":
         config |= {"id2label": dict(enumerate(ENTITIES)), "label2id": {l: i for i, l in enumerate(ENTITIES)}}
-    return getattr(transformers, spec.encoder.architecture).config_class(**config)
+    return spec.model_class.config_class(**config)
 
 
 def randomize(model, seed):
     """Norms and biases vary as much as weights do, so that a missing, swapped or transposed tensor shows."""
     random = np.random.default_rng(seed)
+    norms = 0.0 if model.config.model_type.startswith("gemma") else 1.0  # Gemma's add 1 to their weights
     for name, parameter in sorted(model.named_parameters()):
         shape = tuple(parameter.shape)
-        is_norm = "norm" in name.lower() and len(shape) == 1
+        is_norm = ("norm" in name.lower() or "_ln." in name) and len(shape) == 1
         if len(shape) > 1:
             std = 1.0 if "embeddings" in name else 1.3 / shape[-1] ** 0.5
             value = random.normal(0.0, std, shape)
         elif is_norm and name.endswith("weight"):
-            value = random.normal(1.0, 0.3, shape)
+            value = random.normal(norms, 0.3, shape)
         else:
             value = random.normal(0.0, 0.4, shape)
         parameter.data = torch.from_numpy(value.astype(np.float32))
@@ -212,7 +60,19 @@ def randomize(model, seed):
     return model.eval()
 
 
+def write_fixture_tokenizer(spec, folder):
+    shutil.copyfile(DATA / "tokenizer" / spec.tokenizer / "tokenizer.json", folder / "tokenizer.json")
+    (folder / "tokenizer.json").chmod(0o644)
+    tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    golden_models.write_json(folder / "tokenizer_config.json", {
+        "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": spec.encoder.max_length,
+        "model_input_names": ["input_ids", "attention_mask"]})
+    return tokenizer.get_vocab_size()
+
+
 def write_tokenizer(spec, folder):
+    if spec.tokenizer:
+        return write_fixture_tokenizer(spec, folder)
     golden_encoders.write_tokenizer(spec.encoder, folder)
     tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.add_special_tokens(list(spec.markers))
@@ -249,7 +109,8 @@ def write_model(spec, folder):
     folder.mkdir(parents=True)
     vocab = write_tokenizer(spec, folder) + spec.encoder.vocab_padding
     config = make_config(spec, vocab)
-    model = randomize(getattr(transformers, spec.encoder.architecture)(config), spec.encoder.seed)
+    model = randomize(spec.model_class(config), spec.encoder.seed)
+    golden_hub_heads.check(spec.name, model)
     model.save_pretrained(folder)
     (folder / "model.safetensors").chmod(0o644)
     stored = json.loads((folder / "config.json").read_text(encoding="utf-8"))

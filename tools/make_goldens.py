@@ -5,6 +5,7 @@ transformers answer with them, in fp32, one text at a time). tests/data/README.m
     tools/venv.sh goldens
     build/venv/bin/python tools/make_goldens.py                  # tiny models and their goldens
     build/venv/bin/python tools/make_goldens.py roberta albert   # only these
+    build/venv/bin/python tools/make_goldens.py --losses         # only what bf16 and int8 cost torch with them
     build/venv/bin/python tools/make_goldens.py --minilm FOLDER --data FOLDER   # the real model's
 
 The weights come from numpy's seeded generator, so a second run writes the same models. Nothing here is
@@ -27,8 +28,10 @@ import tokenizers
 import torch
 import transformers
 
+import golden_decoders
 import golden_encoders
 import golden_hub
+import golden_low_precision
 import golden_minilm
 import golden_models
 import golden_rotary
@@ -37,9 +40,7 @@ import golden_texts
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DATA = ROOT / "tests" / "data"
 # Each has SPECS, write_model, check_loaded, texts_for, pairs_for and options_for.
-KINDS = (golden_models, golden_encoders, golden_rotary, golden_hub)
-# Whose models are deep or choose experts, so that what bf16 may cost is measured, not estimated.
-DEEP_KINDS = (golden_rotary, golden_hub)
+KINDS = (golden_models, golden_encoders, golden_rotary, golden_decoders, golden_hub)
 
 
 def versions():
@@ -93,8 +94,9 @@ class Oracle:
         return features
 
     @torch.inference_mode()
-    def answer(self, text, pair, options):
-        """ids, type_ids, hidden [T, C], embedding [D]; the embedding by the model's own modules."""
+    def answer(self, text, pair, options, check=True):
+        """ids, type_ids, hidden [T, C], embedding [D]; the embedding by the model's own modules. `check`s it against
+        the public API."""
         self.use_adapter(options.get("adapter"))
         features = self.features(text, pair, options)
         inputs = {name: value for name, value in features.items() if name != "prompt_length"}
@@ -103,15 +105,15 @@ class Oracle:
         answer = {
             "ids": ids,
             "type_ids": [0] * len(ids) if types is None else types[0].tolist(),
-            "hidden": self.model(**inputs).last_hidden_state[0].numpy(),
+            "hidden": self.model(**inputs).last_hidden_state[0].float().numpy(),
         }
         embedding = self.st(features)["sentence_embedding"][0]
         if "dimensions" in options:
             embedding = embedding[: options["dimensions"]]
             if any(isinstance(module, sentence_transformers.models.Normalize) for module in self.st):
                 embedding = torch.nn.functional.normalize(embedding, dim=0)
-        answer["embedding"] = embedding.numpy()
-        if pair is None and not options.keys() & {"truncation_side", "max_length"}:
+        answer["embedding"] = embedding.float().numpy()
+        if check and pair is None and not options.keys() & {"truncation_side", "max_length"}:
             self.check_against_encode(text, options, answer["embedding"])
         return answer
 
@@ -163,23 +165,16 @@ def write_golden(path, document):
     path.write_text("\n".join(lines) + "\n]}\n", encoding="utf-8")
 
 
-@torch.inference_mode()
-def bf16_cosine(kind, spec, folder, oracle):
-    """The smallest cosine between torch's answers in bf16 and in fp32, of whole texts' hidden states: what bf16
-    costs this model anyway."""
-    rounded = Oracle(folder, torch.bfloat16)
-    oracle.use_adapter(None)
-    smallest = 1.0
-    for text in kind.texts_for(spec):
-        features = oracle.features(golden_texts.decode(text), None, {})
-        expected, found = (model(**features).last_hidden_state.float().flatten()
-                           for model in (oracle.model, rounded.model))
-        smallest = min(smallest, torch.nn.functional.cosine_similarity(expected, found, dim=0).item())
-    return smallest
+def make_oracle(kind, spec, folder, dtype=torch.float32):
+    return (kind.make_oracle(spec, folder, dtype) if kind is golden_encoders else None) or Oracle(folder, dtype)
+
+
+def losses(kind, spec, folder, cases):
+    return golden_low_precision.cosines(cases, lambda dtype: make_oracle(kind, spec, folder, dtype))
 
 
 def tiny_golden(kind, spec, folder):
-    oracle = (kind.make_oracle(spec, folder) if kind is golden_encoders else None) or Oracle(folder)
+    oracle = make_oracle(kind, spec, folder)
     kind.check_loaded(spec, oracle.model)
     cases = []
     for index, text in enumerate(kind.texts_for(spec)):
@@ -194,7 +189,7 @@ def tiny_golden(kind, spec, folder):
         "model": f"models/{spec.name}",
         "dimension": oracle.dimension,
         "max_length": oracle.max_length,
-    } | ({"bf16_cosine": bf16_cosine(kind, spec, folder, oracle)} if kind in DEEP_KINDS else {}) | {
+    } | losses(kind, spec, folder, cases) | {
         "cases": cases,
     }
 
@@ -216,6 +211,20 @@ def make_tiny(names):
             print(f"{spec.name}: {len(document['cases'])} cases", file=sys.stderr)
 
 
+def update_losses(names):
+    """Of these names, or of every model; nothing else in their goldens changes."""
+    for kind in KINDS:
+        for spec in kind.SPECS:
+            if names and spec.name not in names:
+                continue
+            path = DATA / "goldens" / f"{spec.name}.json"
+            document = json.loads(path.read_text(encoding="utf-8"))
+            cases = document.pop("cases")
+            document |= losses(kind, spec, DATA / "models" / spec.name, cases)
+            write_golden(path, document | {"cases": cases})
+            print(f"{spec.name}: {document['bf16_cosine']} {document['int8_cosine']}", file=sys.stderr)
+
+
 def make_minilm(model, data):
     oracle = Oracle(model)
     cases = golden_minilm.cases(pathlib.Path(data), lambda text: oracle.answer(text, None, {}))
@@ -234,6 +243,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--minilm", metavar="FOLDER", help="make only the real model's goldens")
     parser.add_argument("--data", metavar="FOLDER", help="the real texts (with --minilm)")
+    parser.add_argument("--losses", action="store_true", help="only what bf16 and int8 cost torch")
     parser.add_argument("names", nargs="*", metavar="NAME", help="make only these tiny models")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -242,6 +252,8 @@ def main():
         if not arguments.data:
             parser.error("--minilm needs --data")
         make_minilm(arguments.minilm, arguments.data)
+    elif arguments.losses:
+        update_losses(arguments.names)
     else:
         make_tiny(arguments.names)
 

@@ -9,6 +9,7 @@ after each turn a register-only loop measures what the cores can do at that mome
   benchmarks/peers/run.sh --json report.json --svg report.svg
   benchmarks/peers/run.sh --tokenization-only --tokenizers all --threads 1
   benchmarks/peers/run.sh --models bge-base --loads short,passages --precisions int8 --rounds 3
+  benchmarks/peers/run.sh --models xlmr-large,bert-large --layers 6 --contestants wde,torch --precisions f32
 """
 
 import argparse
@@ -74,7 +75,8 @@ class Run:
 
     def compare_model(self, name):
         self.progress(f"{name}: making the model")
-        model = models.make_model(name, pathlib.Path(self.arguments.minilm), ROOT / "build" / "peers-models")
+        model = models.make_model(name, pathlib.Path(self.arguments.minilm), ROOT / "build" / "peers-models",
+                                  self.arguments.layers)
         tokenizer = tokenizers.Tokenizer.from_file(str(model.path / "tokenizer.json"))
         tokenizer.no_padding()
         tokenizer.no_truncation()
@@ -264,8 +266,9 @@ def listed(allowed=None):
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", type=listed(), default=["minilm"],
-                        help="of minilm, bge-base, xlmr-large (random weights), or folders (default: minilm)")
+                        help=f"of minilm, {', '.join(models.SHAPES)} (random weights), or folders (default: minilm)")
     parser.add_argument("--model", help="the folder of one model: as --models FOLDER")
+    parser.add_argument("--layers", type=int, help="cut models of random weights to so many layers")
     parser.add_argument("--loads", type=listed(LOADS), default=list(LOADS), help=f"of {', '.join(LOADS)}")
     parser.add_argument("--precisions", type=listed(PRECISIONS), default=list(PRECISIONS), help="of f32, bf16, int8")
     parser.add_argument("--contestants", type=listed(CONTESTANTS), default=list(CONTESTANTS),

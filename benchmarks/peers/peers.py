@@ -7,18 +7,31 @@
 """
 
 import concurrent.futures
+import json
+import pathlib
 
 import numpy as np
 
 from graph import Cache
+
+GRAPHED = ("bert", "xlm-roberta")  # model_types of which graph.py makes the other engines' files
 
 
 class Refused(Exception):
     pass
 
 
+def model_type(model):
+    return json.loads((pathlib.Path(model) / "config.json").read_text())["model_type"]
+
+
+def require_graph(model):
+    if model_type(model) not in GRAPHED:
+        raise Refused(f"no graph of {model_type(model)} is made for it here, only of {', '.join(GRAPHED)}")
+
+
 class Torch:
-    """sentence-transformers' modules, with scaled-dot-product attention."""
+    """sentence-transformers' modules, with scaled-dot-product attention where transformers has it."""
 
     def version(self):
         import sentence_transformers
@@ -33,11 +46,12 @@ class Torch:
             raise Refused("quantizes no transformer on the CPU since torch.ao left it")
         torch.set_num_threads(threads)
         self.torch = torch
+        self.attention = "eager" if model_type(model) == "deberta-v2" else "sdpa"
         self.st = sentence_transformers.SentenceTransformer(
-            model, device="cpu", model_kwargs={"dtype": dtypes[dtype], "attn_implementation": "sdpa"}).eval()
+            model, device="cpu", model_kwargs={"dtype": dtypes[dtype], "attn_implementation": self.attention}).eval()
 
     def forms(self, _):
-        return ["SDPA"]
+        return [{"sdpa": "SDPA", "eager": "eager attention"}[self.attention]]
 
     def open(self, form):
         pass
@@ -59,6 +73,7 @@ class OnnxRuntime:
     def load(self, model, dtype, threads):
         if dtype == "bf16":
             raise Refused("has no bf16 kernels for x86 CPUs")
+        require_graph(model)
         cache = Cache(model)
         self.threads = threads
         self.paths = {"dynamic int8 MatMul, per channel": cache.onnx_int8()} if dtype == "int8" else {
@@ -90,6 +105,7 @@ class OpenVino:
         self.core = openvino.Core()
         if dtype == "bf16" and "BF16" not in self.core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise Refused("computes bf16 only where the CPU has instructions for it, else f32 in its place")
+        require_graph(model)
         cache = Cache(model)
         self.threads = threads
         self.precision = "bf16" if dtype == "bf16" else "f32"
@@ -143,6 +159,7 @@ class CTranslate2:
         supported = ctranslate2.get_supported_compute_types("cpu")
         if self.type not in supported:
             raise Refused(f"computes in {', '.join(sorted(supported))} on this CPU")
+        require_graph(model)
         self.threads = threads
         self.path = Cache(model).ctranslate2()
 

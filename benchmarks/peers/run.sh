@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # WDE next to the other engines that embed on a CPU, on the same texts, in one run:
-#   benchmarks/peers/run.sh [--quick] [--models minilm,bge-base,xlmr-large] [--json FILE] [--svg FILE] …
+#   benchmarks/peers/run.sh [--quick] [--models minilm,bge-base,modernbert-base] [--json FILE] [--svg FILE] …
 # Makes build/peers-venv with the pinned packages (some GB the first time), builds WDE's part, fetches the model,
 # then hands over to compare.py (--help lists the options). BUILD_DIR names another build folder.
 set -euo pipefail

@@ -167,6 +167,14 @@ struct EngineOptions {
   std::string executor;           // simple | double_buffer
   std::string pooling;            // overrides the model's
   std::optional<bool> normalize;  // overrides the model's
+  // Of a decoder: whether tokens see those behind them, whatever the model's files say.
+  std::optional<bool> enable_bidirectional;
+  // Of a language model that reranks, instead of what its files say. The template: a known one's
+  // name, or a file with one in Jinja. The words whose logit, or difference of logits, is the
+  // score; naming the first alone leaves the second out.
+  std::string rerank_template;
+  std::string true_token, false_token;
+  std::string step_token;         // of a process reward model: what ends a step
   std::optional<int> max_length;  // lowers the length limit, in tokens
   OverLong over_long = OverLong::kTruncate;
   TruncationSide truncation_side = TruncationSide::kRight;

@@ -54,11 +54,18 @@ struct SpladePoolingModule {
   bool second_logarithm = false;  // "activation_function": "log1p_relu"
 };
 
+// sentence-transformers' LogitScore: a language model's logit of one token at the last position, or
+// its difference to another's.
+struct LogitScoreModule {
+  int64_t true_token = 0;
+  std::optional<int64_t> false_token;
+};
+
 // What it says is in ModelFolder::late_interaction.
 struct MultiVectorMaskModule {};
 
 using Module = std::variant<PoolingModule, DenseModule, LayerNormModule, NormalizeModule,
-                            SpladePoolingModule, MultiVectorMaskModule>;
+                            SpladePoolingModule, MultiVectorMaskModule, LogitScoreModule>;
 
 // What modules.json begins with. The static ones are tables from tokens to vectors or weights,
 // without a config.json: `config` and `weights` then say the same in a transformer's terms

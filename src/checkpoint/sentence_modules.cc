@@ -209,6 +209,21 @@ Result<SpladePoolingModule> read_splade_pooling(const json::object& config) {
   return SpladePoolingModule{.second_logarithm = activation == "log1p_relu"};
 }
 
+Result<LogitScoreModule> read_logit_score(const json::object& config) {
+  LogitScoreModule score;
+  if (!config.contains("true_token_id")) return data_loss_error("\"true_token_id\" is missing");
+  WDE_ASSIGN_OR_RETURN(score.true_token, json::get_int(config, "true_token_id", -1));
+  const json::value* other = config.if_contains("false_token_id");
+  if (other != nullptr && !other->is_null()) {
+    WDE_ASSIGN_OR_RETURN(score.false_token, json::get_int(config, "false_token_id", -1));
+  }
+  WDE_ASSIGN_OR_RETURN(const std::string input,
+                       json::get_string(config, "module_input_name", "causal_logits"));
+  if (input == "causal_logits") return score;
+  return unsupported_error("module_input_name \"{}\" is not supported; \"causal_logits\" is",
+                           input);
+}
+
 // The modules that are described by their config.json alone.
 Result<Module> read_module(std::string_view class_name, const json::object& config) {
   if (class_name == "Pooling") {
@@ -218,6 +233,10 @@ Result<Module> read_module(std::string_view class_name, const json::object& conf
   if (class_name == "SpladePooling") {
     WDE_ASSIGN_OR_RETURN(const SpladePoolingModule splade, read_splade_pooling(config));
     return Module(splade);
+  }
+  if (class_name == "LogitScore") {
+    WDE_ASSIGN_OR_RETURN(const LogitScoreModule score, read_logit_score(config));
+    return Module(score);
   }
   if (class_name == "LayerNorm") {
     WDE_ASSIGN_OR_RETURN(LayerNormModule norm, read_layer_norm(config));
@@ -256,7 +275,7 @@ Status add_module(std::string_view class_name, const std::string& folder,
 
 constexpr auto kModuleClasses =
     std::to_array<std::string_view>({"Pooling", "Dense", "LayerNorm", "Normalize", "SpladePooling",
-                                     "MultiVectorMask", kPylateDense});
+                                     "MultiVectorMask", "LogitScore", kPylateDense});
 
 struct InputClass {
   std::string_view name;

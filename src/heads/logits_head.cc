@@ -8,11 +8,15 @@ namespace {
 
 // One row a sequence, in f32.
 TensorView pool(ops::OpContext& context, const TensorView& x, const layers::TokenBatch& batch,
-                ops::Pooling pooling) {
+                const RowPooling& pooling) {
   const TensorView pooled =
       context.arena.allocate(DType::kF32, {batch.sequences(), x.row_elements()});
-  ops::pooling(context,
-               {.hidden = x, .cu_seqlens = batch.cu_seqlens, .out = pooled, .pooling = pooling});
+  ops::pooling(context, {.hidden = x,
+                         .cu_seqlens = batch.cu_seqlens,
+                         .ids = batch.ids,
+                         .out = pooled,
+                         .pooling = pooling.pooling,
+                         .marker = pooling.marker});
   return pooled;
 }
 
@@ -48,9 +52,9 @@ void LogitsHead::forward(ops::OpContext& context, const TensorView& hidden,
                          const layers::TokenBatch& batch, const TensorView& out) const {
   const Arena::Mark mark(context.arena);
   TensorView x = hidden;
-  if (pooling_ && !pooling_->after_dense) x = pool(context, x, batch, pooling_->pooling);
+  if (pooling_ && !pooling_->after_dense) x = pool(context, x, batch, *pooling_);
   x = apply_dense(context, in_f32(context, x));
-  if (pooling_ && pooling_->after_dense) x = pool(context, x, batch, pooling_->pooling);
+  if (pooling_ && pooling_->after_dense) x = pool(context, x, batch, *pooling_);
   if (norm_) {
     const TensorView normal = context.arena.allocate(DType::kF32, x.shape);
     norm_->forward(context, x, normal);

@@ -1,5 +1,6 @@
-// Heads as data: what a checkpoint of XForSequenceClassification, XForTokenClassification or
-// XForMaskedLM has behind its encoder. One visible table, a row an architecture:
+// Heads as data: what a checkpoint of XForSequenceClassification, XForTokenClassification,
+// XForMaskedLM or XForCausalLM has behind its encoder or decoder. One visible table, a row an
+// architecture:
 //   logits = output(norm(activation(dense(rows of the last hidden states))))
 // where dense and norm may be missing. heads/logits_head.h and heads/vocabulary_head.h compute
 // them.
@@ -14,13 +15,20 @@
 
 namespace wde::heads {
 
-enum class HeadKind { kSequenceClassification, kTokenClassification, kMaskedLm };
+enum class HeadKind {
+  kSequenceClassification,
+  kTokenClassification,
+  kProcessReward,  // scores at the tokens that end a step
+  kMaskedLm,
+  kCausalLm,
+};
 
 // Which last hidden states a head begins with.
 enum class RowChoice {
   kEveryToken,
   kFirstToken,
   kClassifierPooling,  // config.json's "classifier_pooling": see choose_pooling()
+  kLastToken,          // that is not config.json's "pad_token_id"
 };
 
 // A word of the config, or the one that the architecture means without it.
@@ -33,8 +41,9 @@ struct ConfigChoice {
 struct RecipeDense {
   std::string_view module;
   ConfigChoice activation;
-  std::string_view size_field;  // of its outputs; empty: the hidden size
-  int64_t size = 0;             // where the config has no such field; 0: the hidden size
+  std::string_view size_field;    // of its outputs; empty: the hidden size
+  int64_t size = 0;               // where the config has no such field; 0: the hidden size
+  std::string_view other_module;  // its name where the checkpoint has no `module`; may be empty
 };
 
 // Layer normalization.
@@ -47,7 +56,7 @@ struct RecipeNorm {
 // The last linear layer: a logit for each label, or for each entry of the vocabulary.
 struct RecipeOutput {
   std::string_view module;
-  // Of masked language models: the table that is the matrix where "<module>.weight" is missing, and
+  // Of language models: the table that is the matrix where "<module>.weight" is missing, and
   // the bias where "<module>.bias" is.
   std::string_view tied_table;
   std::string_view bias;
@@ -62,6 +71,9 @@ struct Recipe {
   RecipeDense dense;
   RecipeNorm norm;
   RecipeOutput output;
+  // Of a reward model, whose logits are the rewards: how many, whatever the config says of labels.
+  // 0: as many as the config has labels.
+  int64_t rewards = 0;
 };
 
 // Every architecture with a head, backbone by backbone.
@@ -73,10 +85,11 @@ const Recipe* find_recipe(std::string_view architecture);
 // How the head's rows are made one a sequence; kEveryToken of a token head.
 struct RowPooling {
   ops::Pooling pooling = ops::Pooling::kCls;
+  int32_t marker = 0;        // of Pooling::kLastUnmarked
   bool after_dense = false;  // "late": every token through the dense layer, then the mean
 };
 
-// "cls" (also "bos"), "mean" or "late". Errors: kUnsupported naming the field and what there is.
+// Of a kSequenceClassification. Errors: kUnsupported naming the field and what there is; kDataLoss.
 Result<RowPooling> choose_pooling(const Recipe& recipe, const json::object& config);
 
 // Errors: kUnsupported, kDataLoss; each names the field.

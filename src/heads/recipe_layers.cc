@@ -43,11 +43,14 @@ Result<std::optional<WeightAndBias>> find_dense(const RecipeSource& source) {
   if (dense.module.empty()) return std::optional<WeightAndBias>();
   WDE_ASSIGN_OR_RETURN(const int64_t outputs, dense_size(source));
   const checkpoint::WeightSource& weights = *source.weights;
+  const bool has_module = weights.has(tensor_of(weights, dense.module, ".weight"));
+  const std::string_view module =
+      has_module || dense.other_module.empty() ? dense.module : dense.other_module;
   WeightAndBias found;
-  WDE_ASSIGN_OR_RETURN(found.weight, weights.tensor(tensor_of(weights, dense.module, ".weight"),
+  WDE_ASSIGN_OR_RETURN(found.weight, weights.tensor(tensor_of(weights, module, ".weight"),
                                                     Shape{outputs, source.hidden_size}));
-  WDE_ASSIGN_OR_RETURN(
-      found.bias, optional_tensor(weights, tensor_of(weights, dense.module, ".bias"), outputs));
+  WDE_ASSIGN_OR_RETURN(found.bias,
+                       optional_tensor(weights, tensor_of(weights, module, ".bias"), outputs));
   return std::optional<WeightAndBias>(found);
 }
 

@@ -11,8 +11,8 @@ namespace wde::layers {
 class FeedForward {
  public:
   virtual ~FeedForward() = default;
-  // out = f(x) + residual; all [T, C]. out may be the residual, not x. The batch says which
-  // adapter.
+  // out = f(x) + residual; all [T, C]; residual data null for none. out may be the residual, not x.
+  // The batch says which adapter.
   virtual void forward(ops::OpContext& context, const TokenBatch& batch, const TensorView& x,
                        const TensorView& residual, const TensorView& out) const = 0;
   // Name of the GEMM backend that was chosen.

@@ -23,4 +23,14 @@ void RmsNorm::forward(ops::OpContext& context, const TensorView& x, const Tensor
                           .weight_offset = weight_offset_});
 }
 
+void RmsNorm::forward_and_add(ops::OpContext& context, const TensorView& x,
+                              const TensorView& addend, const TensorView& out) const {
+  ops::rms_norm(context, {.x = x,
+                          .addend = addend,
+                          .weight = weight_,
+                          .out = out,
+                          .epsilon = epsilon_,
+                          .weight_offset = weight_offset_});
+}
+
 }  // namespace wde::layers

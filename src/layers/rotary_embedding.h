@@ -33,6 +33,8 @@ struct RopeConfig {
   bool truncate = true;                  // kYarn: the ends are whole dimensions
   double attention_factor = 1.0;         // kYarn: of cosines and sines
   double mixed_b = 0;                    // kNtk: 0 for the fixed form
+
+  bool operator==(const RopeConfig&) const = default;
 };
 
 // What the fields of a config.json stand against.

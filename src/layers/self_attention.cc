@@ -34,6 +34,23 @@ void SelfAttention::normalize_projections(LayerNorm query, LayerNorm key) {
   key_norm_ = std::move(key);
 }
 
+void SelfAttention::normalize_heads(RmsNorm query, RmsNorm key) {
+  query_head_norm_ = std::move(query);
+  key_head_norm_ = std::move(key);
+}
+
+void SelfAttention::normalize(ops::OpContext& context, const TensorView& query,
+                              const TensorView& key) const {
+  if (query_norm_) {
+    query_norm_->forward(context, query, query);
+    key_norm_->forward(context, key, key);
+  }
+  if (query_head_norm_) {
+    query_head_norm_->forward(context, query, query);
+    key_head_norm_->forward(context, key, key);
+  }
+}
+
 void SelfAttention::forward(ops::OpContext& context, const TokenBatch& batch, const TensorView& x,
                             const TensorView& residual, const TensorView& out) const {
   const Arena::Mark mark(context.arena);
@@ -41,12 +58,8 @@ void SelfAttention::forward(ops::OpContext& context, const TokenBatch& batch, co
   const int64_t key_columns = int64_t{problem_.kv_heads} * problem_.head_size;
   const TensorView qkv = context.arena.allocate(problem_.dtype, {x.rows(), qkv_.outputs()});
   qkv_.forward(context, x, qkv, {}, batch.adapter);
-  if (query_norm_) {
-    const TensorView query = qkv.slice_columns(0, query_columns);
-    const TensorView key = qkv.slice_columns(query_columns, key_columns);
-    query_norm_->forward(context, query, query);
-    key_norm_->forward(context, key, key);
-  }
+  normalize(context, qkv.slice_columns(0, query_columns),
+            qkv.slice_columns(query_columns, key_columns));
   if (rotary_ != nullptr) {
     rotary_->forward(context, batch.positions, qkv.slice_columns(0, query_columns + key_columns));
   }

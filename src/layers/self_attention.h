@@ -8,6 +8,7 @@
 #include "attention/attention.h"
 #include "layers/layer_norm.h"
 #include "layers/linear.h"
+#include "layers/rms_norm.h"
 #include "layers/rotary_embedding.h"
 #include "layers/token_batch.h"
 
@@ -31,17 +32,24 @@ class SelfAttention {
                                     const attention::AttentionProblem& problem,
                                     std::shared_ptr<const RotaryEmbedding> rotary = nullptr);
 
-  // out [T, C] = attention(x [T, C]) + residual [T, C]; out may be x or the residual.
+  // out [T, C] = attention(x [T, C]) + residual [T, C] (data null for none); out may be x or the
+  // residual.
   void forward(ops::OpContext& context, const TokenBatch& batch, const TensorView& x,
                const TensorView& residual, const TensorView& out) const;
   // Queries and keys [T, H D] are normalized as a whole, before they turn.
   void normalize_projections(LayerNorm query, LayerNorm key);
+  // Every head of them [D] by itself (Henry et al. 2020, arXiv:2010.04245), before they turn.
+  void normalize_heads(RmsNorm query, RmsNorm key);
   // Name of the attention backend that was chosen.
   std::string_view backend() const { return attention_->name(); }
 
  private:
+  // Normalizes the queries and keys of packed rows in place, where the model does.
+  void normalize(ops::OpContext& context, const TensorView& query, const TensorView& key) const;
+
   attention::AttentionProblem problem_;
   std::optional<LayerNorm> query_norm_, key_norm_;
+  std::optional<RmsNorm> query_head_norm_, key_head_norm_;
   std::shared_ptr<const RotaryEmbedding> rotary_;  // null where positions are not rotary
   std::unique_ptr<attention::Attention> attention_;
   Linear qkv_, output_;

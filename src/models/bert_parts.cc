@@ -68,7 +68,7 @@ Result<BertEmbeddings> BertEmbeddings::load(const BertConfig& config, const Weig
   WDE_RETURN_IF_ERROR(embeddings.load_tables(config, weights, context));
   const bool before = config.projection == Projection::kBeforeNorm;
   WDE_ASSIGN_OR_RETURN(const auto norm,
-                       weights.layer_norm("embeddings.LayerNorm",
+                       weights.layer_norm(std::string(config.names.embedding_norm),
                                           before ? config.hidden_size : config.embedding_size));
   WDE_ASSIGN_OR_RETURN(embeddings.norm_, layers::LayerNorm::load(context, norm.weight, norm.bias,
                                                                  config.layer_norm_epsilon));
@@ -118,7 +118,7 @@ Result<layers::EncoderBlock> load_bert_block(const BertConfig& config, const Wei
   const float epsilon = config.layer_norm_epsilon;
   const BlockWeights block_weights(weights, prefix);
   WDE_ASSIGN_OR_RETURN(const auto attention_weights,
-                       block_weights.attention({.packed = {},
+                       block_weights.attention({.packed = names.packed,
                                                 .query = names.query,
                                                 .key = names.key,
                                                 .value = names.value,

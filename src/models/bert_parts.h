@@ -19,11 +19,13 @@ namespace wde::models {
 // What a relative calls its tensors.
 struct BertNames {
   std::string_view prefix = "bert.";  // before every name where the checkpoint carries a head
+  std::string_view embedding_norm = "embeddings.LayerNorm";
   // From the embeddings' size to the model's: [C, E]. Empty where the sizes are the same.
   std::string_view projection;
   std::string_view distance_bias;             // [buckets, H], of all layers; empty: there is none
   std::string_view layer = "encoder.layer.";  // then the layer's number (the group's: ALBERT)
   std::string_view inner_layer;  // then its number in the group, where there are groups
+  std::string_view packed;       // query, key and value in one; empty: they are apart
   std::string_view query = "attention.self.query";
   std::string_view key = "attention.self.key";
   std::string_view value = "attention.self.value";

@@ -120,11 +120,7 @@ Result<GteConfig> GteConfig::from_json(const json::object& config) {
 
 Result<ModelTraits> GteModel::traits(const json::object& json) {
   WDE_ASSIGN_OR_RETURN(const GteConfig config, GteConfig::from_json(json));
-  return ModelTraits{.hidden_size = static_cast<int>(config.hidden_size),
-                     .vocab_size = static_cast<int>(config.vocab_size),
-                     .type_vocab_size = static_cast<int>(config.type_vocab_size),
-                     .position_offset = 0,
-                     .max_length = static_cast<int>(config.max_positions)};
+  return post_norm_traits(config);
 }
 
 Result<std::unique_ptr<Model>> GteModel::load(const json::object& json,
@@ -134,12 +130,10 @@ Result<std::unique_ptr<Model>> GteModel::load(const json::object& json,
   const bool new_prefix = source.has(std::string("new.") + kWords);
   const Weights weights(source, new_prefix ? "new." : "gte.", kWords);
   const int64_t C = config.hidden_size;
-  PostNormEncoder::Parts parts;
-  WDE_RETURN_IF_ERROR(
-      load_embeddings(weights, config.vocab_size, config.type_vocab_size, C, context, &parts));
-  WDE_ASSIGN_OR_RETURN(parts.embedding_norm, BlockWeights(weights, "")
-                                                 .layer_norm(context, "embeddings.LayerNorm", C,
-                                                             config.layer_norm_epsilon));
+  WDE_ASSIGN_OR_RETURN(
+      PostNormEncoder::Parts parts,
+      load_embeddings(weights, {config.vocab_size, config.type_vocab_size, config.hidden_size},
+                      "embeddings.LayerNorm", config.layer_norm_epsilon, context));
   std::shared_ptr<const layers::RotaryEmbedding> rotary;
   if (config.rotary) {
     WDE_ASSIGN_OR_RETURN(rotary, layers::RotaryEmbedding::load(

@@ -130,11 +130,7 @@ Result<JinaBertConfig> JinaBertConfig::from_json(const json::object& config) {
 
 Result<ModelTraits> JinaBertModel::traits(const json::object& json) {
   WDE_ASSIGN_OR_RETURN(const JinaBertConfig config, JinaBertConfig::from_json(json));
-  return ModelTraits{.hidden_size = static_cast<int>(config.hidden_size),
-                     .vocab_size = static_cast<int>(config.vocab_size),
-                     .type_vocab_size = static_cast<int>(config.type_vocab_size),
-                     .position_offset = 0,
-                     .max_length = static_cast<int>(config.max_positions)};
+  return post_norm_traits(config);
 }
 
 Result<std::unique_ptr<Model>> JinaBertModel::load(const json::object& json,
@@ -142,13 +138,10 @@ Result<std::unique_ptr<Model>> JinaBertModel::load(const json::object& json,
                                                    layers::LoadContext& context) {
   WDE_ASSIGN_OR_RETURN(const JinaBertConfig config, JinaBertConfig::from_json(json));
   const Weights weights(source, "bert.", kWords);
-  const int64_t C = config.hidden_size;
-  PostNormEncoder::Parts parts;
-  WDE_RETURN_IF_ERROR(
-      load_embeddings(weights, config.vocab_size, config.type_vocab_size, C, context, &parts));
-  WDE_ASSIGN_OR_RETURN(parts.embedding_norm, BlockWeights(weights, "")
-                                                 .layer_norm(context, "embeddings.LayerNorm", C,
-                                                             config.layer_norm_epsilon));
+  WDE_ASSIGN_OR_RETURN(
+      PostNormEncoder::Parts parts,
+      load_embeddings(weights, {config.vocab_size, config.type_vocab_size, config.hidden_size},
+                      "embeddings.LayerNorm", config.layer_norm_epsilon, context));
   WDE_ASSIGN_OR_RETURN(const TensorView alibi,
                        load_alibi(config.heads, config.max_positions, context));
   const bool plain = !weights.has("encoder.layer.0.layer_norm_1.weight");

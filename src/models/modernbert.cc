@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "models/block_weights.h"
 #include "models/config_fields.h"
+#include "models/pre_norm_encoder.h"
 
 namespace wde::models {
 namespace {
@@ -167,41 +168,23 @@ Result<std::unique_ptr<Model>> ModernBertModel::load(const json::object& json,
   const Weights weights(source, "model.", "embeddings.tok_embeddings.weight");
   const BlockWeights outside(weights, "");
   const int64_t C = config.hidden_size;
-  auto model = std::make_unique<ModernBertModel>();
-  model->dtype_ = context.dtype;
-  model->hidden_size_ = C;
+  PreNormEncoder::Parts parts;
 
   WDE_ASSIGN_OR_RETURN(const auto words,
                        weights.tensor("embeddings.tok_embeddings.weight", {config.vocab_size, C}));
-  WDE_ASSIGN_OR_RETURN(model->word_embeddings_, layers::load_table(context, words));
+  WDE_ASSIGN_OR_RETURN(parts.word_embeddings, layers::load_table(context, words));
   WDE_ASSIGN_OR_RETURN(
-      model->embedding_norm_,
+      parts.embedding_norm,
       outside.layer_norm(context, "embeddings.norm", C, config.norm_epsilon, config.norm_bias));
   WDE_ASSIGN_OR_RETURN(const Rotaries rotaries, load_rotaries(config, context));
   for (int64_t l = 0; l < config.layers; ++l) {
     WDE_ASSIGN_OR_RETURN(layers::PreNormBlock block,
                          load_block(config, weights, l, rotaries, context));
-    model->blocks_.push_back(std::move(block));
+    parts.blocks.push_back(std::move(block));
   }
-  WDE_ASSIGN_OR_RETURN(
-      model->final_norm_,
-      outside.layer_norm(context, "final_norm", C, config.norm_epsilon, config.norm_bias));
-  return std::unique_ptr<Model>(std::move(model));
-}
-
-std::vector<ModuleChoice> ModernBertModel::choices() const {
-  return {{"attention", blocks_.front().attention.backend()},
-          {"gemm", blocks_.front().feed_forward->backend()}};
-}
-
-TensorView ModernBertModel::forward(ops::OpContext& context,
-                                    const layers::TokenBatch& batch) const {
-  const TensorView x = context.arena.allocate(dtype_, {batch.tokens(), hidden_size_});
-  ops::embedding_sum(context, {.ids = batch.ids, .word_table = word_embeddings_, .out = x});
-  embedding_norm_.forward(context, x, x);
-  for (const layers::PreNormBlock& block : blocks_) block.forward(context, batch, x);
-  final_norm_.forward(context, x, x);
-  return x;
+  WDE_ASSIGN_OR_RETURN(parts.final_norm, outside.layer_norm(context, "final_norm", C,
+                                                            config.norm_epsilon, config.norm_bias));
+  return std::unique_ptr<Model>(std::make_unique<PreNormEncoder>(context.dtype, std::move(parts)));
 }
 
 }  // namespace wde::models

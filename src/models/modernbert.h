@@ -7,7 +7,6 @@
 
 #include "base/json.h"
 #include "checkpoint/weight_source.h"
-#include "layers/pre_norm_block.h"
 #include "layers/rotary_embedding.h"
 #include "models/model.h"
 #include "models/weights.h"
@@ -31,24 +30,13 @@ struct ModernBertConfig {
   static Result<ModernBertConfig> from_json(const json::object& config);
 };
 
-class ModernBertModel final : public Model {
- public:
+struct ModernBertModel {
   // Errors: those of ModernBertConfig.
   static Result<ModelTraits> traits(const json::object& config);
   // Errors: those of ModernBertConfig, of the weights (named tensors) and of the layers.
   static Result<std::unique_ptr<Model>> load(const json::object& config,
                                              const checkpoint::WeightSource& source,
                                              layers::LoadContext& context);
-
-  std::vector<ModuleChoice> choices() const override;
-  TensorView forward(ops::OpContext& context, const layers::TokenBatch& batch) const override;
-
- private:
-  int64_t hidden_size_ = 0;
-  DType dtype_ = DType::kF32;
-  TensorView word_embeddings_;
-  layers::LayerNorm embedding_norm_, final_norm_;
-  std::vector<layers::PreNormBlock> blocks_;
 };
 
 }  // namespace wde::models

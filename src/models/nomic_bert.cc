@@ -236,11 +236,7 @@ Result<NomicBertConfig> NomicBertConfig::from_json(const json::object& config) {
 
 Result<ModelTraits> NomicBertModel::traits(const json::object& json) {
   WDE_ASSIGN_OR_RETURN(const NomicBertConfig config, NomicBertConfig::from_json(json));
-  return ModelTraits{.hidden_size = static_cast<int>(config.hidden_size),
-                     .vocab_size = static_cast<int>(config.vocab_size),
-                     .type_vocab_size = static_cast<int>(config.type_vocab_size),
-                     .position_offset = 0,
-                     .max_length = static_cast<int>(config.max_positions)};
+  return post_norm_traits(config);
 }
 
 Result<std::unique_ptr<Model>> NomicBertModel::load(const json::object& json,
@@ -250,13 +246,10 @@ Result<std::unique_ptr<Model>> NomicBertModel::load(const json::object& json,
   const bool bert_prefix = source.has(std::string("bert.") + kWords);
   const Weights weights(source, bert_prefix ? "bert." : "nomic_bert.", kWords);
   const Names& names = weights.has("emb_ln.weight") ? kHub : kTransformers;
-  const int64_t C = config.hidden_size;
-  PostNormEncoder::Parts parts;
-  WDE_RETURN_IF_ERROR(
-      load_embeddings(weights, config.vocab_size, config.type_vocab_size, C, context, &parts));
-  WDE_ASSIGN_OR_RETURN(parts.embedding_norm, BlockWeights(weights, "")
-                                                 .layer_norm(context, names.embedding_norm, C,
-                                                             config.layer_norm_epsilon));
+  WDE_ASSIGN_OR_RETURN(
+      PostNormEncoder::Parts parts,
+      load_embeddings(weights, {config.vocab_size, config.type_vocab_size, config.hidden_size},
+                      names.embedding_norm, config.layer_norm_epsilon, context));
   WDE_ASSIGN_OR_RETURN(const auto rotary,
                        layers::RotaryEmbedding::load(context, config.rope, config.head_size,
                                                      config.max_positions, config.pairs));

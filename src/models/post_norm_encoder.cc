@@ -1,6 +1,7 @@
 #include "models/post_norm_encoder.h"
 
 #include "base/status.h"
+#include "models/block_weights.h"
 
 namespace wde::models {
 
@@ -26,17 +27,22 @@ TensorView PostNormEncoder::forward(ops::OpContext& context,
   return x;
 }
 
-Status load_embeddings(const Weights& weights, int64_t vocab_size, int64_t type_vocab_size,
-                       int64_t hidden_size, layers::LoadContext& context,
-                       PostNormEncoder::Parts* parts) {
-  WDE_ASSIGN_OR_RETURN(const auto words, weights.tensor("embeddings.word_embeddings.weight",
-                                                        {vocab_size, hidden_size}));
-  WDE_ASSIGN_OR_RETURN(parts->word_embeddings, layers::load_table(context, words));
-  if (type_vocab_size == 0) return {};
-  WDE_ASSIGN_OR_RETURN(const auto types, weights.tensor("embeddings.token_type_embeddings.weight",
-                                                        {type_vocab_size, hidden_size}));
-  WDE_ASSIGN_OR_RETURN(parts->type_embeddings, layers::load_table(context, types));
-  return {};
+Result<PostNormEncoder::Parts> load_embeddings(const Weights& weights, const EmbeddingShape& shape,
+                                               std::string_view norm, float epsilon,
+                                               layers::LoadContext& context) {
+  const int64_t C = shape.hidden_size;
+  PostNormEncoder::Parts parts;
+  WDE_ASSIGN_OR_RETURN(const auto words,
+                       weights.tensor("embeddings.word_embeddings.weight", {shape.vocab_size, C}));
+  WDE_ASSIGN_OR_RETURN(parts.word_embeddings, layers::load_table(context, words));
+  if (shape.type_vocab_size > 0) {
+    WDE_ASSIGN_OR_RETURN(const auto types, weights.tensor("embeddings.token_type_embeddings.weight",
+                                                          {shape.type_vocab_size, C}));
+    WDE_ASSIGN_OR_RETURN(parts.type_embeddings, layers::load_table(context, types));
+  }
+  WDE_ASSIGN_OR_RETURN(parts.embedding_norm,
+                       BlockWeights(weights, "").layer_norm(context, norm, C, epsilon));
+  return parts;
 }
 
 }  // namespace wde::models

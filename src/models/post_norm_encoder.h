@@ -31,10 +31,24 @@ class PostNormEncoder final : public Model {
   Parts parts_;
 };
 
-// "embeddings.word_embeddings.weight" and, with token types, "embeddings.token_type_embeddings…".
-// Errors: those of Weights, kResourceExhausted.
-Status load_embeddings(const Weights& weights, int64_t vocab_size, int64_t type_vocab_size,
-                       int64_t hidden_size, layers::LoadContext& context,
-                       PostNormEncoder::Parts* parts);
+// Facts of a config with these fields, whose positions begin at 0.
+template <class Config>
+ModelTraits post_norm_traits(const Config& config) {
+  return {.hidden_size = static_cast<int>(config.hidden_size),
+          .vocab_size = static_cast<int>(config.vocab_size),
+          .type_vocab_size = static_cast<int>(config.type_vocab_size),
+          .position_offset = 0,
+          .max_length = static_cast<int>(config.max_positions)};
+}
+
+struct EmbeddingShape {
+  int64_t vocab_size = 0, type_vocab_size = 0, hidden_size = 0;
+};
+
+// "embeddings.word_embeddings.weight", with token types "embeddings.token_type_embeddings…", and
+// the norm, a module of that name. Errors: those of Weights, kResourceExhausted.
+Result<PostNormEncoder::Parts> load_embeddings(const Weights& weights, const EmbeddingShape& shape,
+                                               std::string_view norm, float epsilon,
+                                               layers::LoadContext& context);
 
 }  // namespace wde::models

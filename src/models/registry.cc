@@ -3,9 +3,10 @@
 #include "models/albert.h"
 #include "models/bert.h"
 #include "models/deberta.h"
+#include "models/decoder.h"
 #include "models/distilbert.h"
 #include "models/electra.h"
-#include "models/eurobert.h"
+#include "models/gpt2.h"
 #include "models/gte.h"
 #include "models/jina_bert.h"
 #include "models/jina_embeddings_v3.h"
@@ -24,15 +25,29 @@ namespace {
 struct XlmRobertaModel {
   static Result<ModelTraits> traits(const json::object& config) {
     return has_rotary_positions(config) ? JinaEmbeddingsV3Model::traits(config)
-                                        : RobertaModel::traits(config);
+                                        : XlmRobertaEncoder::traits(config);
   }
   static Result<std::unique_ptr<Model>> load(const json::object& config,
                                              const checkpoint::WeightSource& source,
                                              layers::LoadContext& context) {
     return has_rotary_positions(config) ? JinaEmbeddingsV3Model::load(config, source, context)
-                                        : RobertaModel::load(config, source, context);
+                                        : XlmRobertaEncoder::load(config, source, context);
   }
 };
+
+constexpr auto kCausal = attention::MaskKind::kCausal;
+constexpr auto kBidirectional = attention::MaskKind::kBidirectional;
+
+using EuroBertModel = DecoderOf<DecoderConfig::of_eurobert, kBidirectional>;
+
+// A decoder, whose mask config.json may choose; `kMask` where it does not.
+template <DecoderConfig::Read& kRead, attention::MaskKind kMask = kCausal>
+constexpr ModelEntry decoder(std::string_view architecture, std::string_view description) {
+  using Entry = DecoderOf<kRead, kMask>;
+  return {architecture, description, &Entry::traits, &Entry::load, kMask};
+}
+
+constexpr std::string_view kOfBidirectional = "a decoder that sees everything: LLM2Vec's";
 
 constexpr ModelEntry kModels[] = {
     {"BertModel", "BERT encoder: MiniLM, bge-*-v1.5, e5, gte, mxbai, arctic-embed v1, …",
@@ -82,8 +97,6 @@ constexpr ModelEntry kModels[] = {
     {"EuroBertModel", "EuroBERT encoder", &EuroBertModel::traits, &EuroBertModel::load},
     {"NewModel", "GTE encoder: gte-base-en-v1.5, gte-multilingual-base, …", &GteModel::traits,
      &GteModel::load},
-    {"NewForMaskedLM", "the encoder of a masked language model", &GteModel::traits,
-     &GteModel::load},
     {"GteModel", "GTE encoder by transformers' name, arctic-embed-m-v2", &GteModel::traits,
      &GteModel::load},
     {"NomicBertModel", "NomicBERT encoder: nomic-embed-text-v1, v1.5, v2-moe, …",
@@ -96,6 +109,24 @@ constexpr ModelEntry kModels[] = {
      &JinaBertModel::load},
     {"JinaBertForMaskedLM", "the encoder of a masked language model", &JinaBertModel::traits,
      &JinaBertModel::load},
+    decoder<DecoderConfig::of_llama>("LlamaModel", "Llama decoder: SmolLM, Llama 2, 3, …"),
+    decoder<DecoderConfig::of_llama, kBidirectional>(
+        "LlamaBidirectionalModel", "a Llama that sees everything: llama-nemotron-embed, …"),
+    decoder<DecoderConfig::of_llama, kBidirectional>("LlamaEncoderModel", kOfBidirectional),
+    decoder<DecoderConfig::of_llama, kBidirectional>("LlamaBiModel", kOfBidirectional),
+    decoder<DecoderConfig::of_mistral>("MistralModel",
+                                       "Mistral decoder: e5-mistral, SFR-Embedding, Linq, …"),
+    decoder<DecoderConfig::of_mistral, kBidirectional>("MistralEncoderModel", kOfBidirectional),
+    decoder<DecoderConfig::of_mistral, kBidirectional>("MistralBiModel", kOfBidirectional),
+    decoder<DecoderConfig::of_qwen2>("Qwen2Model", "Qwen2 decoder: gte-Qwen2, mxbai-rerank-v2, …"),
+    decoder<DecoderConfig::of_qwen2, kBidirectional>("Qwen2BiModel", kOfBidirectional),
+    decoder<DecoderConfig::of_qwen3>("Qwen3Model",
+                                     "Qwen3 decoder: Qwen3-Embedding, Qwen3-Reranker, …"),
+    decoder<DecoderConfig::of_gemma>("GemmaModel", "Gemma decoder: bge-reranker-v2-gemma, …"),
+    decoder<DecoderConfig::of_gemma, kBidirectional>("GemmaBiModel", kOfBidirectional),
+    decoder<DecoderConfig::of_gemma2>("Gemma2Model", "Gemma 2 decoder: bge-multilingual-gemma2, …"),
+    decoder<DecoderConfig::of_gemma3>("Gemma3TextModel", "Gemma 3's text decoder: EmbeddingGemma"),
+    {"GPT2Model", "GPT-2 decoder", &Gpt2Model::traits, &Gpt2Model::load, kCausal},
     {"StaticEmbedding", "a table of token vectors: model2vec, StaticEmbedding, IDF query encoders",
      &StaticEmbeddingModel::traits, &StaticEmbeddingModel::load},
 };

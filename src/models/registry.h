@@ -2,9 +2,11 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 
+#include "attention/attention.h"
 #include "base/json.h"
 #include "checkpoint/weight_source.h"
 #include "layers/load_context.h"
@@ -20,6 +22,9 @@ struct ModelEntry {
   Result<std::unique_ptr<Model>> (*load)(const json::object& config,
                                          const checkpoint::WeightSource& source,
                                          layers::LoadContext& context);
+  // Of a decoder: which tokens see which where its config.json does not say
+  // (models/decoder_mask.h). Empty: the architecture has one mask only.
+  std::optional<attention::MaskKind> decoder_mask = std::nullopt;
 };
 
 std::span<const ModelEntry> model_entries();

@@ -4,6 +4,19 @@
 #include "models/config_fields.h"
 
 namespace wde::models {
+namespace {
+
+constexpr BertNames kFlashNames = {.prefix = "roberta.",
+                                   .embedding_norm = "emb_ln",
+                                   .layer = "encoder.layers.",
+                                   .packed = "mixer.Wqkv",
+                                   .attention_output = "mixer.out_proj",
+                                   .attention_norm = "norm1",
+                                   .up = "mlp.fc1",
+                                   .down = "mlp.fc2",
+                                   .output_norm = "norm2"};
+
+}  // namespace
 
 Result<BertConfig> read_roberta_config(const json::object& config) {
   WDE_ASSIGN_OR_RETURN(BertConfig roberta, BertConfig::from_json(config));
@@ -19,6 +32,16 @@ Result<BertConfig> read_roberta_config(const json::object& config) {
                            roberta.max_positions, roberta.padding_id);
   }
   return roberta;
+}
+
+Result<std::unique_ptr<Model>> XlmRobertaEncoder::load(const json::object& config,
+                                                       const checkpoint::WeightSource& source,
+                                                       layers::LoadContext& context) {
+  WDE_ASSIGN_OR_RETURN(BertConfig roberta, read_roberta_config(config));
+  if (source.has("emb_ln.weight") || source.has("roberta.emb_ln.weight")) {
+    roberta.names = kFlashNames;
+  }
+  return BertEncoder::load(roberta, source, context);
 }
 
 }  // namespace wde::models

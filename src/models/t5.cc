@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "models/block_weights.h"
 #include "models/config_fields.h"
+#include "models/pre_norm_encoder.h"
 
 namespace wde::models {
 namespace {
@@ -133,37 +134,22 @@ Result<std::unique_ptr<Model>> T5Encoder::load(const json::object& json,
                                                layers::LoadContext& context) {
   WDE_ASSIGN_OR_RETURN(const T5Config config, T5Config::from_json(json));
   const Weights weights(source, "transformer.", "encoder.final_layer_norm.weight");
-  auto model = std::make_unique<T5Encoder>();
-  model->dtype_ = context.dtype;
-  model->hidden_size_ = config.hidden_size;
+  PreNormEncoder::Parts parts;
   const char* words =
       weights.has("shared.weight") ? "shared.weight" : "encoder.embed_tokens.weight";
   WDE_ASSIGN_OR_RETURN(const auto table,
                        weights.tensor(words, {config.vocab_size, config.hidden_size}));
-  WDE_ASSIGN_OR_RETURN(model->words_, layers::load_table(context, table));
+  WDE_ASSIGN_OR_RETURN(parts.word_embeddings, layers::load_table(context, table));
   WDE_ASSIGN_OR_RETURN(const auto problem, load_problem(config, weights, context));
   for (int64_t l = 0; l < config.layers; ++l) {
     const std::string name = fmt::format("encoder.block.{}.layer.", l);
     WDE_ASSIGN_OR_RETURN(layers::PreNormBlock block,
                          load_block(config, weights, name, problem, context));
-    model->blocks_.push_back(std::move(block));
+    parts.blocks.push_back(std::move(block));
   }
-  WDE_ASSIGN_OR_RETURN(model->final_norm_,
+  WDE_ASSIGN_OR_RETURN(parts.final_norm,
                        load_norm(config, weights, "encoder.final_layer_norm", context));
-  return std::unique_ptr<Model>(std::move(model));
-}
-
-std::vector<ModuleChoice> T5Encoder::choices() const {
-  return {{"attention", blocks_.front().attention.backend()},
-          {"gemm", blocks_.front().feed_forward->backend()}};
-}
-
-TensorView T5Encoder::forward(ops::OpContext& context, const layers::TokenBatch& batch) const {
-  const TensorView x = context.arena.allocate(dtype_, {batch.tokens(), hidden_size_});
-  ops::embedding_sum(context, {.ids = batch.ids, .word_table = words_, .out = x});
-  for (const layers::PreNormBlock& block : blocks_) block.forward(context, batch, x);
-  final_norm_.forward(context, x, x);
-  return x;
+  return std::unique_ptr<Model>(std::make_unique<PreNormEncoder>(context.dtype, std::move(parts)));
 }
 
 }  // namespace wde::models

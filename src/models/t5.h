@@ -5,9 +5,9 @@
 #include <memory>
 #include <vector>
 
-#include "layers/pre_norm_block.h"
+#include "base/json.h"
+#include "checkpoint/weight_source.h"
 #include "layers/relative_buckets.h"
-#include "layers/rms_norm.h"
 #include "models/model.h"
 #include "models/weights.h"
 
@@ -27,24 +27,13 @@ struct T5Config {
   static Result<T5Config> from_json(const json::object& config);
 };
 
-class T5Encoder final : public Model {
- public:
+struct T5Encoder {
   // Errors: those of T5Config.
   static Result<ModelTraits> traits(const json::object& config);
   // Errors: those of T5Config, of the weights (named tensors) and of the layers.
   static Result<std::unique_ptr<Model>> load(const json::object& config,
                                              const checkpoint::WeightSource& source,
                                              layers::LoadContext& context);
-
-  std::vector<ModuleChoice> choices() const override;
-  TensorView forward(ops::OpContext& context, const layers::TokenBatch& batch) const override;
-
- private:
-  int64_t hidden_size_ = 0;
-  DType dtype_ = DType::kF32;
-  TensorView words_;
-  std::vector<layers::PreNormBlock> blocks_;
-  layers::RmsNorm final_norm_;
 };
 
 }  // namespace wde::models

@@ -38,7 +38,9 @@ void visit_views(LayerNormArgs& args, const Visit& visit) {
 
 template <class Visit>
 void visit_views(RmsNormArgs& args, const Visit& visit) {
-  for (TensorView* view : {&args.x, &args.residual, &args.weight}) visit(*view, Access::kRead);
+  for (TensorView* view : {&args.x, &args.residual, &args.addend, &args.weight}) {
+    visit(*view, Access::kRead);
+  }
   visit(args.out, Access::kWrite);
 }
 

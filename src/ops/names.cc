@@ -107,8 +107,9 @@ Result<Pooling> parse_pooling(std::string_view name) {
 }
 
 std::string_view pooling_name(Pooling pooling) {
-  if (pooling == Pooling::kMarked)
-    return "marked";  // not to be chosen: which token, the model says
+  // Not to be chosen: which token, the model says.
+  if (pooling == Pooling::kMarked) return "marked";
+  if (pooling == Pooling::kLastUnmarked) return "last_unmarked";
   for (const PoolingName& row : kPoolings) {
     if (row.value == pooling) return row.name;
   }

@@ -99,14 +99,17 @@ void rms_norm(OpContext& context, const RmsNormArgs& args) {
   WDE_CHECK(args.x.shape.rank() == 2 && is_float(args.x.dtype));
   const int64_t columns = args.x.shape[1];
   WDE_CHECK(columns > 0);
-  if (args.residual.data != nullptr) {
-    WDE_CHECK(args.residual.shape == args.x.shape && args.residual.dtype == args.x.dtype);
+  for (const TensorView* view : {&args.residual, &args.addend}) {
+    if (view->data == nullptr) continue;
+    WDE_CHECK(view->shape == args.x.shape && view->dtype == args.x.dtype);
   }
-  WDE_CHECK(is_vector(args.weight, DType::kF32, columns));
+  WDE_CHECK(is_vector(args.weight, DType::kF32, args.weight.rows()));
+  WDE_CHECK(args.weight.rows() > 0 && columns % args.weight.rows() == 0);
   WDE_CHECK(args.out.shape == args.x.shape && args.out.dtype == args.x.dtype);
   if (context.measuring || args.x.rows() == 0) return;
-  const ProfileScope scope(context, traffic("rms_norm", bytes_of(args.x) + bytes_of(args.residual) +
-                                                            bytes_of(args.out)));
+  const ProfileScope scope(context,
+                           traffic("rms_norm", bytes_of(args.x) + bytes_of(args.residual) +
+                                                   bytes_of(args.addend) + bytes_of(args.out)));
   context.ops.rms_norm(context, args);
 }
 
@@ -140,7 +143,7 @@ void pooling(OpContext& context, const PoolingArgs& args) {
   WDE_CHECK(args.out.shape[1] == args.hidden.shape[1]);
   WDE_CHECK(is_vector(args.cu_seqlens, DType::kI32, sequences + 1));
   WDE_CHECK(is_vector_or_null(args.skip, DType::kI32, sequences));
-  if (args.pooling == Pooling::kMarked)
+  if (args.pooling == Pooling::kMarked || args.pooling == Pooling::kLastUnmarked)
     WDE_CHECK(is_vector(args.ids, DType::kI32, args.hidden.rows()));
   if (context.measuring || sequences == 0) return;
   const ProfileScope scope(context, traffic("pooling", bytes_of(args.hidden) + bytes_of(args.out)));

@@ -15,7 +15,7 @@
 
 namespace wde::ops {
 
-// out[t] = word[ids[t]] + position[positions[t]] + type[type_ids[t]], summed in f32.
+// out[t] = word_scale * word[ids[t]] + position[positions[t]] + type[type_ids[t]], summed in f32.
 // The ids are inside the tables: the request processor checks them.
 struct EmbeddingSumArgs {
   TensorView ids;             // i32 [T]
@@ -25,6 +25,7 @@ struct EmbeddingSumArgs {
   TensorView position_table;  // [P, C]; data null when positions are not embedded
   TensorView type_table;      // [Y, C]; data null together with type_ids
   TensorView out;             // [T, C], f32 or bf16
+  float word_scale = 1.0f;    // Gemma's square root of C
 };
 
 // out = (z - mean(z)) / sqrt(var(z) + epsilon) * weight + bias with z = x + residual, moments in
@@ -63,7 +64,8 @@ enum class Pooling {
   kLast,
   kMeanSqrtLen,
   kWeightedMean,
-  kMarked,  // the first token with the marker's id; the first of all where there is none
+  kMarked,        // the first token with the marker's id; the first of all where there is none
+  kLastUnmarked,  // the last token without the marker's id; the first of all where there is none
 };
 // As a marker: whichever id of the sequence is the largest.
 constexpr int32_t kLargestId = -1;
@@ -81,19 +83,22 @@ struct PoolingArgs {
   TensorView hidden;      // [T, C], f32 or bf16
   TensorView cu_seqlens;  // i32 [B + 1]
   TensorView skip;        // i32 [B]: leading tokens left out (a prompt's); data null for none
-  TensorView ids;         // i32 [T]; kMarked only
+  TensorView ids;         // i32 [T]; kMarked and kLastUnmarked only
   TensorView out;         // f32 [B, C]
   Pooling pooling = Pooling::kMean;
-  int32_t marker = 0;  // kMarked only: an id, or kLargestId
+  int32_t marker =
+      0;  // kMarked: an id, or kLargestId; kLastUnmarked: an id, or one that no token has
 };
 
-// out = z / sqrt(mean(z^2) + epsilon) * (weight_offset + weight) with z = x + residual, the moment
-// in f32 over the last axis (Zhang and Sennrich 2019; the offset is 1 in Gemma). `out` may be x or
-// residual.
+// out = z / sqrt(mean(z^2) + epsilon) * (weight_offset + weight) + addend with z = x + residual,
+// the moment in f32 over the last axis (Zhang and Sennrich 2019; the offset is 1 in Gemma). A
+// weight shorter than a row normalizes each of the row's C / D parts by itself (heads). `out` may
+// be x, residual or addend.
 struct RmsNormArgs {
   TensorView x;         // [T, C], f32 or bf16
   TensorView residual;  // [T, C] of x's dtype; data null for none
-  TensorView weight;    // f32 [C]
+  TensorView addend;    // [T, C] of x's dtype; data null for none
+  TensorView weight;    // f32 [D], D divides C
   TensorView out;       // [T, C] of x's dtype
   float epsilon = 1e-6f;
   float weight_offset = 0.0f;

@@ -10,7 +10,8 @@
 
 namespace wde::pipeline {
 
-// A family of models whose texts need more than this derives from it: prepare() and finish().
+// A family of models whose texts need more than this derives from it: prepare(), encode() and
+// finish().
 class RequestProcessor {
  public:
   RequestProcessor(std::shared_ptr<const tokenizer::Tokenizer> tokenizer, TextLimits limits,
@@ -29,6 +30,11 @@ class RequestProcessor {
   virtual void finish(const Request& request, tokenizer::Encoding* encoding,
                       schema::SchedulableRequest* out) const;
 
+  // The input's tokens, with the prompt before a text and before the first of a pair. Errors: those
+  // of the tokenizer.
+  virtual Result<tokenizer::Encoding> encode(const Input& input, const std::string& prompt,
+                                             const tokenizer::EncodeOptions& options) const;
+
   // The name of the request's prompt; empty where neither it nor the engine names one.
   std::string_view prompt_name_of(const Request& request) const;
   // The text that is put before the request's; may be empty.
@@ -38,8 +44,6 @@ class RequestProcessor {
 
  private:
   Result<int> prompt_tokens(const std::string& prompt) const;
-  Result<tokenizer::Encoding> encode(const Input& input, const std::string& prompt,
-                                     const tokenizer::EncodeOptions& options) const;
   // Every id and type has a row in the model's embedding tables.
   Status check_tokens(const tokenizer::Encoding& encoding) const;
 

@@ -27,6 +27,18 @@ void RerankAnswers::make(const schema::SchedulableRequest& request,
                             request.output.raw_scores ? ScoreFunction::kIdentity : function_);
 }
 
+void TokenScoreAnswers::make(const schema::SchedulableRequest& request,
+                             std::span<const RequestRows> parts, Response* response) const {
+  const auto capped = [&](float logit) {
+    return logit_cap_ > 0 ? logit_cap_ * std::tanh(logit / logit_cap_) : logit;
+  };
+  const std::span<const float> logits = parts.front().values;
+  const float score = capped(logits[0]) - (logits.size() > 1 ? capped(logits[1]) : 0.0f);
+  response->rows = response->columns = 1;
+  response->values =
+      scores({&score, 1}, request.output.raw_scores ? ScoreFunction::kIdentity : function_);
+}
+
 void ClassifyAnswers::make(const schema::SchedulableRequest& request,
                            std::span<const RequestRows> parts, Response* response) const {
   const std::vector<float> values = scores(

@@ -23,6 +23,20 @@ class RerankAnswers final : public AnswerMaker {
   ScoreFunction function_;
 };
 
+// kRerank by a language model: the logit of one token, or the difference of two, first capped where
+// the model caps its logits.
+class TokenScoreAnswers final : public AnswerMaker {
+ public:
+  TokenScoreAnswers(ScoreFunction function, float logit_cap)
+      : function_(function), logit_cap_(logit_cap) {}
+  void make(const schema::SchedulableRequest& request, std::span<const RequestRows> parts,
+            Response* response) const override;
+
+ private:
+  ScoreFunction function_;
+  float logit_cap_;  // 0: none
+};
+
 // kClassify: every label with its score.
 class ClassifyAnswers final : public AnswerMaker {
  public:

@@ -1,5 +1,7 @@
 #include "pipeline/span_answers.h"
 
+#include "pipeline/code_points.h"
+
 #include <algorithm>
 #include <numeric>
 #include <string_view>
@@ -112,16 +114,6 @@ std::vector<Piece> group(std::span<const Piece> pieces) {
                       .score = static_cast<float>(sum / static_cast<double>(end - begin))});
   }
   return groups;
-}
-
-// The byte at which each code point of well-formed UTF-8 begins, and the length.
-std::vector<size_t> code_point_bytes(std::string_view text) {
-  std::vector<size_t> bytes;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if ((static_cast<unsigned char>(text[i]) & 0xc0) != 0x80) bytes.push_back(i);
-  }
-  bytes.push_back(text.size());
-  return bytes;
 }
 
 }  // namespace

@@ -27,8 +27,12 @@ std::string_view kind_name(heads::HeadKind kind) {
       return "ForSequenceClassification";
     case heads::HeadKind::kTokenClassification:
       return "ForTokenClassification";
+    case heads::HeadKind::kProcessReward:
+      return "ForProcessRewardModel";
     case heads::HeadKind::kMaskedLm:
       return "ForMaskedLM";
+    case heads::HeadKind::kCausalLm:
+      return "ForCausalLM";
   }
   return "?";
 }

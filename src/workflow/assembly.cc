@@ -3,6 +3,7 @@
 #include "base/status.h"
 #include "ops/profile.h"
 #include "tensor/device_registry.h"
+#include "workflow/decoder_mask.h"
 #include "workflow/model_files.h"
 #include "workflow/settle.h"
 #include "workflow/text_tokenizer.h"
@@ -17,6 +18,25 @@ std::string pooling_description(const heads::EmbeddingHeadSpec& spec) {
     description += ops::pooling_name(pooling);
   }
   return description;
+}
+
+// Errors: kInvalidArgument for an option that the workflow would ignore.
+Status refuse_foreign_options(const Manifest& manifest, const EngineOptions& options) {
+  struct Option {
+    const char* flag;
+    const std::string& value;
+    OwnOptions owner;
+  };
+  for (const Option& option :
+       {Option{"--rerank-template", options.rerank_template, OwnOptions::kRerankTemplate},
+        Option{"--true-token", options.true_token, OwnOptions::kRerankTemplate},
+        Option{"--false-token", options.false_token, OwnOptions::kRerankTemplate},
+        Option{"--step-token", options.step_token, OwnOptions::kStepToken}}) {
+    if (option.value.empty() || option.owner == manifest.own_options) continue;
+    return invalid_argument_error("{}: the workflow {} knows no such thing", option.flag,
+                                  manifest.name);
+  }
+  return {};
 }
 
 ModelInfo describe(const Assembly& assembly) {
@@ -34,6 +54,10 @@ ModelInfo describe(const Assembly& assembly) {
                   {"model", std::string(settings.architecture->architecture)},
                   {"ops", std::string(settings.ops->name)},
                   {"executor", std::string(settings.executor->name)}};
+  if (settings.architecture->decoder_mask) {
+    const auto mask = find_decoder_mask(settings.folder);
+    if (mask.ok() && *mask) info.modules.push_back({"mask", std::string(mask_name(**mask))});
+  }
   for (const models::ModuleChoice& choice : assembly.model->model->choices()) {
     info.modules.push_back({std::string(choice.slot), std::string(choice.name)});
   }
@@ -64,6 +88,7 @@ ModelInfo describe(const Assembly& assembly) {
 Result<Assembly> assemble(const EngineOptions& options, std::shared_ptr<Device> device,
                           AssembleUntil until, Signal* signal) {
   WDE_ASSIGN_OR_RETURN(checkpoint::ModelFolder folder, read_model(options, WithWeights::kYes));
+  WDE_RETURN_IF_ERROR(apply_enable_bidirectional(options, &folder));
   WDE_ASSIGN_OR_RETURN(const Manifest* manifest, choose_manifest(folder, options));
   return assemble(*manifest, std::move(folder), options, std::move(device), until, signal);
 }
@@ -76,6 +101,8 @@ Result<Assembly> assemble(const Manifest& manifest, checkpoint::ModelFolder fold
   if (device == nullptr) {
     WDE_ASSIGN_OR_RETURN(device, create_device(options.device.empty() ? "auto" : options.device));
   }
+  WDE_RETURN_IF_ERROR(refuse_foreign_options(manifest, options));
+  WDE_RETURN_IF_ERROR(apply_enable_bidirectional(options, &folder));
   WDE_ASSIGN_OR_RETURN(parts.settings, settle(std::move(folder), options, std::move(device)));
   WDE_RETURN_IF_ERROR(manifest.settle(options, &parts.settings));
   WDE_ASSIGN_OR_RETURN(parts.tokenizer, manifest.tokenizer(parts.settings));

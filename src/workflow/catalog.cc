@@ -69,8 +69,12 @@ std::vector<Task> tasks_of(heads::HeadKind kind) {
       return {Task::kRerank, Task::kClassify};
     case heads::HeadKind::kTokenClassification:
       return {Task::kClassifyTokens};
+    case heads::HeadKind::kProcessReward:
+      return {Task::kClassifyTokens};
     case heads::HeadKind::kMaskedLm:
       return {Task::kSparse};
+    case heads::HeadKind::kCausalLm:
+      return {Task::kRerank};
   }
   return {};
 }

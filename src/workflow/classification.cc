@@ -5,6 +5,7 @@
 #include "pipeline/score_answers.h"
 #include "pipeline/span_answers.h"
 #include "pipeline/span_request_processor.h"
+#include "pipeline/step_answers.h"
 #include "pipeline/vector_answers.h"
 #include "workflow/architecture.h"
 #include "workflow/factories.h"
@@ -19,12 +20,29 @@ using Makers = std::vector<pipeline::TaskAnswers>;
 
 // Labels that the config can't tell are the settings' to complain of.
 bool has_one_label(const checkpoint::ModelFolder& folder) {
+  const auto found = find_architecture(folder);
+  if (found.ok() && found->recipe != nullptr && found->recipe->rewards > 0)
+    return found->recipe->rewards == 1;
   const auto labels = read_labels(folder.config);
   return labels.ok() && labels->size() == 1;
 }
 
+// The config's labels; of a reward model, as many as it has rewards.
+Result<std::vector<std::string>> labels_of(const Settings& settings) {
+  auto labels = read_labels(settings.folder.config);
+  const auto rewards = static_cast<size_t>(settings.recipe->rewards);
+  if (rewards == 0 || (labels.ok() && labels->size() == rewards)) return labels;
+  std::vector<std::string> names;
+  for (size_t i = 0; i < rewards; ++i) names.push_back(fmt::format("LABEL_{}", i));
+  return names;
+}
+
 Status settle_labels(const Settings& settings, pipeline::OutputPolicy* output) {
-  WDE_ASSIGN_OR_RETURN(output->labels, read_labels(settings.folder.config));
+  WDE_ASSIGN_OR_RETURN(output->labels, labels_of(settings));
+  if (settings.recipe->rewards > 0) {
+    output->classify_scores = pipeline::ScoreFunction::kIdentity;
+    return {};
+  }
   WDE_ASSIGN_OR_RETURN(output->classify_scores,
                        read_classify_scores(settings.folder.config, output->labels.size()));
   return {};
@@ -41,6 +59,10 @@ Status settle_pairs(const EngineOptions& options, Settings* settings) {
   WDE_RETURN_IF_ERROR(refuse_vector_options(options, "cross_encoder"));
   WDE_RETURN_IF_ERROR(settle_sequences(options, settings));
   settings->output.tasks = {Task::kRerank, Task::kClassify, Task::kHidden};
+  if (settings->recipe->rewards > 0) {
+    settings->output.rerank_scores = pipeline::ScoreFunction::kIdentity;
+    return {};
+  }
   WDE_ASSIGN_OR_RETURN(settings->output.rerank_scores, read_rerank_scores(settings->folder));
   return {};
 }
@@ -48,7 +70,24 @@ Status settle_pairs(const EngineOptions& options, Settings* settings) {
 Status settle_tokens(const EngineOptions& options, Settings* settings) {
   WDE_RETURN_IF_ERROR(refuse_vector_options(options, "token_classification"));
   settings->output.tasks = {Task::kClassifyTokens, Task::kHidden};
-  WDE_ASSIGN_OR_RETURN(settings->output.labels, read_labels(settings->folder.config));
+  WDE_ASSIGN_OR_RETURN(settings->output.labels, labels_of(*settings));
+  return {};
+}
+
+constexpr const char* kStepToken = "<extra_0>";  // as Qwen2.5-Math's reward models are trained
+
+Status settle_steps(const EngineOptions& options, Settings* settings) {
+  WDE_RETURN_IF_ERROR(settle_tokens(options, settings));
+  const bool chosen = !options.step_token.empty();
+  const std::string token = chosen ? options.step_token : kStepToken;
+  WDE_ASSIGN_OR_RETURN(const auto tokenizer, make_tokenizer(*settings));
+  const auto id = tokenizer->token_to_id(token);
+  if (!id && chosen)
+    return invalid_argument_error("--step-token: \"{}\" is no token of the vocabulary", token);
+  if (!id) {
+    return unsupported_error("the vocabulary has no {}; --step-token says what ends a step", token);
+  }
+  settings->step_token = *id;
   return {};
 }
 
@@ -84,6 +123,14 @@ std::unique_ptr<pipeline::OutputProcessor> make_span_output(const Settings& sett
   Makers makers = {
       {Task::kHidden, std::make_shared<pipeline::TokenAnswers>()},
       {Task::kClassifyTokens, std::make_shared<pipeline::SpanAnswers>(settings.output.labels)}};
+  return std::make_unique<pipeline::OutputProcessor>(std::move(makers));
+}
+
+std::unique_ptr<pipeline::OutputProcessor> make_step_output(const Settings& settings,
+                                                            const tokenizer::Tokenizer&) {
+  Makers makers = {{Task::kHidden, std::make_shared<pipeline::TokenAnswers>()},
+                   {Task::kClassifyTokens, std::make_shared<pipeline::StepAnswers>(
+                                               settings.output.labels, settings.step_token)}};
   return std::make_unique<pipeline::OutputProcessor>(std::move(makers));
 }
 
@@ -139,6 +186,19 @@ Manifest token_classification() {
   manifest.request_processor = &make_span_request_processor;
   manifest.heads = &load_logits_head;
   manifest.output_processor = &make_span_output;
+  return manifest;
+}
+
+Manifest process_reward() {
+  Manifest manifest = token_classification();
+  manifest.name = "process_reward";
+  manifest.description = "a score for each step of a solution: process reward models";
+  manifest.own_options = OwnOptions::kStepToken;
+  manifest.refusal = [](const checkpoint::ModelFolder& folder) {
+    return recipe_refusal(folder, heads::HeadKind::kProcessReward);
+  };
+  manifest.settle = &settle_steps;
+  manifest.output_processor = &make_step_output;
   return manifest;
 }
 

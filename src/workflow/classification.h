@@ -9,5 +9,6 @@ namespace wde::workflow {
 Manifest cross_encoder();
 Manifest sequence_classification();
 Manifest token_classification();
+Manifest process_reward();
 
 }  // namespace wde::workflow

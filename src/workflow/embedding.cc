@@ -7,6 +7,7 @@
 #include "heads/embedding_head.h"
 #include "pipeline/vector_answers.h"
 #include "workflow/architecture.h"
+#include "workflow/decoder_mask.h"
 #include "workflow/factories.h"
 #include "workflow/own_vector.h"
 
@@ -14,15 +15,9 @@ namespace wde::workflow {
 namespace {
 
 std::string refusal(const checkpoint::ModelFolder& folder) {
-  if (folder.input != checkpoint::InputModule::kTransformer) {
-    return "modules.json describes a table, not a transformer";
-  }
-  if (folder.late_interaction) return "the folder's files describe a multi-vector model";
-  if (has_module<checkpoint::SpladePoolingModule>(folder)) {
-    return "modules.json describes a sparse encoder";
-  }
-  const Result<Architecture> found = find_architecture(folder);
-  return found.ok() ? std::string() : found.status().message();
+  std::string refusal = embedding_refusal(folder);
+  if (refusal.empty() && is_decoder(folder)) refusal = "the architecture is a decoder";
+  return refusal;
 }
 
 Status set_pooling(const checkpoint::PoolingModule& pooling, Settings* settings) {
@@ -89,6 +84,19 @@ std::unique_ptr<pipeline::OutputProcessor> make_output_processor(const Settings&
 }
 
 }  // namespace
+
+std::string embedding_refusal(const checkpoint::ModelFolder& folder) {
+  if (folder.input != checkpoint::InputModule::kTransformer) {
+    return "modules.json describes a table, not a transformer";
+  }
+  if (folder.late_interaction) return "the folder's files describe a multi-vector model";
+  if (has_module<checkpoint::SpladePoolingModule>(folder)) {
+    return "modules.json describes a sparse encoder";
+  }
+  if (has_module<checkpoint::LogitScoreModule>(folder)) return "modules.json describes a reranker";
+  const Result<Architecture> found = find_architecture(folder);
+  return found.ok() ? std::string() : found.status().message();
+}
 
 Status settle_embedding(const EngineOptions& options, Settings* settings) {
   heads::EmbeddingHeadSpec& spec = settings->embedding_head;

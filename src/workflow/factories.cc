@@ -227,6 +227,7 @@ Manifest common_slots() {
   return {.name = {},
           .description = {},
           .tasks = {},
+          .own_options = OwnOptions::kNone,
           .refusal = nullptr,
           .settle = nullptr,
           .tokenizer = &make_tokenizer,

@@ -5,8 +5,10 @@
 
 #include "base/status.h"
 #include "workflow/classification.h"
+#include "workflow/decoder_embedding.h"
 #include "workflow/embedding.h"
 #include "workflow/hybrid.h"
+#include "workflow/llm_reranker.h"
 #include "workflow/multi_vector.h"
 #include "workflow/sparse_embedding.h"
 #include "workflow/static_embedding.h"
@@ -21,6 +23,10 @@ std::span<const Manifest> manifests() {
       cross_encoder(),
       sequence_classification(),
       token_classification(),
+      process_reward(),
+      decoder_embedding(),
+      bidirectional_embedding(),
+      llm_reranker(),
       embedding(),
       sparse_embedding(),
       static_embedding(),

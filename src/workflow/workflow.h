@@ -29,6 +29,10 @@
 #include "tokenizer/tokenizer.h"
 #include "wde/types.h"
 
+namespace wde::pipeline {
+class PairTemplate;
+}
+
 namespace wde::workflow {
 
 // What --dtype names.
@@ -55,6 +59,10 @@ struct Settings {
   pipeline::PromptPolicy prompts;
   pipeline::AdapterPolicy adapters;
   pipeline::TextLimits limits;
+  // Of a language model that reranks; null and empty for all else.
+  std::shared_ptr<const pipeline::PairTemplate> pair_template;
+  std::vector<int32_t> answer_tokens;
+  int32_t step_token = -1;  // of a process reward model
   pipeline::BatchBudget budget;
   pipeline::ShardPolicy shards;
   std::shared_ptr<ops::Profile> profile;  // null: none was asked for
@@ -77,12 +85,20 @@ struct MemoryPlan {
 using LoadHeads = Status (*)(const Settings& settings, layers::LoadContext& context,
                              execution::LoadedModel* loaded);
 
+// Options that one family alone knows; with any other they are refused by name.
+enum class OwnOptions {
+  kNone,
+  kRerankTemplate,  // --rerank-template, --true-token, --false-token
+  kStepToken,       // --step-token
+};
+
 // The slots. Every factory is called once an engine, in this order. common_slots()
 // (workflow/factories.h) fills those that families share.
 struct Manifest {
   std::string_view name;
   std::string_view description;
   std::vector<Task> tasks;  // that it serves; `settle` may leave some out for a model
+  OwnOptions own_options = OwnOptions::kNone;
   // Empty when this workflow serves the model, else the reason why not (config fields, never
   // names).
   std::string (*refusal)(const checkpoint::ModelFolder& folder);

@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "base/json.h"
-#include "models/eurobert.h"
+#include "models/decoder_config.h"
 #include "models/gte.h"
 #include "models/jina_bert.h"
 #include "models/jina_embeddings_v3.h"
@@ -80,12 +80,20 @@ TEST(ModernBertConfig, RefusesByName) {
                  {"rope_scaling", R"({"rope_type": "longrope"})", "longrope"}});
 }
 
+// What expect_refused() reads.
+template <DecoderConfig::Read& kRead>
+struct Reading {
+  static Result<DecoderConfig> from_json(const json::object& config) {
+    return kRead(config, attention::MaskKind::kCausal);
+  }
+};
+
 TEST(EuroBertConfig, RefusesByName) {
-  expect_refused<EuroBertConfig>(common(),
-                                 {{"num_key_value_heads", "2", "3"},
-                                  {"rms_norm_eps", "2", ""},
-                                  {"hidden_act", "\"x\"", "x"},
-                                  {"rope_scaling", R"({"rope_type": "longrope"})", "longrope"}});
+  expect_refused<Reading<DecoderConfig::of_eurobert>>(
+      common(), {{"num_key_value_heads", "2", "3"},
+                 {"rms_norm_eps", "2", ""},
+                 {"hidden_act", "\"x\"", "x"},
+                 {"rope_scaling", R"({"rope_type": "longrope"})", "longrope"}});
 }
 
 TEST(GteConfig, DefaultsAreThoseOfTheModelsCode) {

@@ -292,12 +292,16 @@ TEST(Parity, EmbeddingSum) {
           args.type_table = runner.upload(type);
         }
         args.out = runner.upload(blank(Shape({c.rows, c.columns}), out, c));
+        args.word_scale = tables == 1 ? 3.0f : 1.0f;
+        HostTensor scaled = word;
+        for (double& value : scaled.values) value *= args.word_scale;
         OpContext context = runner.context();
         embedding_sum(context, args);
-        expect_close(runner.download(args.out),
-                     embed<double>(ids, word, positions, position_table, type_ids, type_table, out),
-                     embed<float>(ids, word, positions, position_table, type_ids, type_table, out),
-                     kEmbeddingSum);
+        expect_close(
+            runner.download(args.out),
+            embed<double>(ids, scaled, positions, position_table, type_ids, type_table, out),
+            embed<float>(ids, scaled, positions, position_table, type_ids, type_table, out),
+            kEmbeddingSum);
       }
     }
   });
@@ -346,6 +350,34 @@ TEST(Parity, RmsNorm) {
       expect_close(runner.download(args.out),
                    rms_normalize<double>(x, r, weight, args.weight_offset, 1e-5f),
                    rms_normalize<float>(x, r, weight, args.weight_offset, 1e-5f),
+                   dtype == DType::kBF16 ? kRmsNormBf16 : kRmsNorm);
+    }
+  });
+}
+
+// Every head of a row by itself, and a sum with what stands beside it.
+TEST(Parity, RmsNormOfParts) {
+  walk([](OpRunner& runner, const Case& c, DType dtype) {
+    if (c.columns > 1000) return;
+    Random random(8);
+    constexpr int64_t kParts = 3;
+    const HostTensor x = random.normal(Shape({c.rows, kParts * c.columns}), dtype, 3.0);
+    const HostTensor addend = random.normal(x.shape, dtype);
+    const HostTensor weight = random.normal(Shape({c.columns}), DType::kF32);
+    for (const bool adds : {false, true}) {
+      RmsNormArgs args{.x = runner.upload(x), .weight = runner.upload(weight), .epsilon = 1e-5f};
+      if (adds) args.addend = runner.upload(addend);
+      args.out = adds ? args.addend : args.x;  // in place
+      OpContext context = runner.context();
+      rms_norm(context, args);
+      // The parts as rows of their own.
+      const HostTensor rows = {Shape({c.rows * kParts, c.columns}), dtype, x.values};
+      std::vector<double> expected[2] = {rms_normalize<double>(rows, nullptr, weight, 0, 1e-5f),
+                                         rms_normalize<float>(rows, nullptr, weight, 0, 1e-5f)};
+      for (std::vector<double>& values : expected) {
+        for (size_t i = 0; adds && i < values.size(); ++i) values[i] += addend.values[i];
+      }
+      expect_close(runner.download(args.out), expected[0], expected[1],
                    dtype == DType::kBF16 ? kRmsNormBf16 : kRmsNorm);
     }
   });
@@ -488,6 +520,35 @@ TEST(Parity, MarkedPoolingTakesTheFirstTokenOfTheId) {
       const int64_t second = marker == 7 ? 4 : largest - ids.values.begin();
       std::vector<double> expected;
       for (const int64_t row : {int64_t{2}, second}) {
+        for (int64_t column = 0; column < c.columns; ++column)
+          expected.push_back(hidden.at(row, column));
+      }
+      expect_close(runner.download(args.out), expected, expected, kExact);
+    }
+  });
+}
+
+TEST(Parity, LastUnmarkedPoolingPassesOverTheMarker) {
+  walk([](OpRunner& runner, const Case& c, DType dtype) {
+    if (c.rows < 5) return;
+    Random random(9);
+    const HostTensor hidden = placed(random.normal(Shape({c.rows, c.columns}), dtype), c);
+    // At the first sequence's end twice, in the second everywhere.
+    HostTensor ids = random.below(c.rows, 7);
+    std::fill(ids.values.begin() + 1, ids.values.end(), 7.0);
+    ids.values[1] = 3;
+    const HostTensor boundaries = {Shape({3}), DType::kI32, {0, 4, static_cast<double>(c.rows)}};
+    for (const int32_t marker : {7, -1}) {
+      PoolingArgs args{.hidden = runner.upload(hidden),
+                       .cu_seqlens = runner.upload(boundaries),
+                       .ids = runner.upload(ids)};
+      args.out = runner.upload(blank(Shape({2, c.columns}), DType::kF32, c));
+      args.pooling = Pooling::kLastUnmarked;
+      args.marker = marker;
+      OpContext context = runner.context();
+      pooling(context, args);
+      std::vector<double> expected;
+      for (const int64_t row : {int64_t{marker == 7 ? 1 : 3}, marker == 7 ? 4 : c.rows - 1}) {
         for (int64_t column = 0; column < c.columns; ++column)
           expected.push_back(hidden.at(row, column));
       }

@@ -215,6 +215,8 @@ Golden read_golden(const std::string& path, int* left_out) {
   Golden golden{.model = std::string(document.at("model").as_string()), .cases = {}};
   if (const bj::value* cosine = document.as_object().if_contains("bf16_cosine"))
     golden.bf16_cosine = cosine->to_number<double>();
+  if (const bj::value* cosine = document.as_object().if_contains("int8_cosine"))
+    golden.int8_cosine = cosine->to_number<double>();
   for (const bj::value& entry : document.at("cases").as_array()) {
     const bj::object& from = entry.as_object();
     GoldenCase golden_case;

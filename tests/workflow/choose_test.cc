@@ -48,6 +48,20 @@ TEST(ChooseManifest, TheTaskPassesOverWhatDoesNotServeIt) {
   EXPECT_THAT(chosen("task_models/bert_softmax", options), HasSubstr("does not serve"));
 }
 
+TEST(ChooseManifest, DecodersByTheirMaskAndTheirHead) {
+  EXPECT_EQ(chosen("models/llama"), "decoder_embedding");
+  EXPECT_EQ(chosen("models/llama_bidirectional"), "bidirectional_embedding");
+  EXPECT_EQ(chosen("models/embedding_gemma"), "bidirectional_embedding");
+  EXPECT_EQ(chosen("models/eurobert"), "embedding");
+  EXPECT_EQ(chosen("task_models/llama_rerank"), "cross_encoder");
+  EXPECT_EQ(chosen("task_models/qwen2_reward"), "cross_encoder");
+  EXPECT_EQ(chosen("task_models/qwen2_process_reward"), "process_reward");
+  EXPECT_EQ(chosen("task_models/qwen3_yes_no"), "llm_reranker");
+  // A language model without module files is an embedder, unless it is asked to rerank.
+  EXPECT_EQ(chosen("task_models/llama_yes_no"), "decoder_embedding");
+  EXPECT_EQ(chosen("task_models/llama_yes_no", {.task = Task::kRerank}), "llm_reranker");
+}
+
 TEST(ChooseManifest, AnArchitectureThatNobodyServesIsNamedWithTheNearest) {
   auto folder =
       checkpoint::read_model_folder(test::fixture("models/mean_normalize"), {.weights = false});

@@ -34,6 +34,16 @@ void add_compute_flags(CLI::App& app, EngineOptions& options) {
   app.add_option("--pooling", options.pooling, "mean, cls, max or last instead of the model's own");
   add_switch(app, "--normalize", options.normalize,
              "[=true|false] override the model's normalization");
+  add_switch(app, "--enable-bidirectional", options.enable_bidirectional,
+             "[=true|false] let a decoder's tokens see those behind them, or not");
+  app.add_option("--rerank-template", options.rerank_template,
+                 "how a language model is asked: qwen3-reranker, mxbai-rerank-v2, "
+                 "bge-reranker-v2-gemma, or a file in Jinja; default: the model's chat template");
+  app.add_option("--true-token", options.true_token,
+                 "its answer that counts as yes; default: the model's own, else \"yes\"");
+  app.add_option("--false-token", options.false_token, "and as no; without it the logit of yes");
+  app.add_option("--step-token", options.step_token,
+                 "what ends a step for a process reward model; default <extra_0>");
 }
 
 void add_size_flags(CLI::App& app, EngineOptions& options) {

@@ -65,6 +65,19 @@ HWY_INLINE float sum_columns(int64_t columns, const Value& value) {
   return SumLanes(d, hn::Add(even, odd));
 }
 
+// kBf16 or kF32, by x's dtype, of every row of x.
+template <auto kBf16, auto kF32, class Args>
+void for_each_row(OpContext& context, const Args& args) {
+  parallel_rows(context.pool, args.x.rows(), kBlockRows, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      if (args.x.dtype == DType::kBF16)
+        kBf16(args, row);
+      else
+        kF32(args, row);
+    }
+  });
+}
+
 // ------------------------------------------------------------------ layer_norm
 
 template <class T>
@@ -103,24 +116,20 @@ void layer_norm_row(const LayerNormArgs& args, int64_t row) {
 }
 
 void layer_norm(OpContext& context, const LayerNormArgs& args) {
-  parallel_rows(context.pool, args.x.rows(), kBlockRows, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      if (args.x.dtype == DType::kBF16)
-        layer_norm_row<bf16>(args, row);
-      else
-        layer_norm_row<float>(args, row);
-    }
-  });
+  for_each_row<layer_norm_row<bf16>, layer_norm_row<float>>(context, args);
 }
 
 // ------------------------------------------------------------------ rms_norm
 
+// Of a row's columns [begin, begin + size of the weight).
 template <class T>
-void rms_norm_row(const RmsNormArgs& args, int64_t row) {
+void rms_norm_part(const RmsNormArgs& args, int64_t row, int64_t begin) {
   const D d;
-  const int64_t columns = args.x.shape[1];
-  const T* x = row_of<T>(args.x, row);
-  const T* residual = args.residual.data == nullptr ? nullptr : row_of<T>(args.residual, row);
+  const int64_t columns = args.weight.shape[0];
+  const T* x = row_of<T>(args.x, row) + begin;
+  const T* residual =
+      args.residual.data == nullptr ? nullptr : row_of<T>(args.residual, row) + begin;
+  const T* addend = args.addend.data == nullptr ? nullptr : row_of<T>(args.addend, row) + begin;
   const auto input = [&](int64_t c, int64_t count) HWY_ATTR {
     const V v = load(x + c, count);
     return residual == nullptr ? v : hn::Add(v, load(residual + c, count));
@@ -133,23 +142,24 @@ void rms_norm_row(const RmsNormArgs& args, int64_t row) {
       hn::Set(d, 1.0f / std::sqrt(squares / static_cast<float>(columns) + args.epsilon));
   const V offset = hn::Set(d, args.weight_offset);
   const float* weight = args.weight.as<const float>();
-  T* out = mutable_row_of<T>(args.out, row);
+  T* out = mutable_row_of<T>(args.out, row) + begin;
   for (int64_t c = 0; c < columns; c += kLanes) {
     const int64_t count = std::min(kLanes, columns - c);
     const V factor = hn::Add(offset, load(weight + c, count));
-    store(hn::Mul(hn::Mul(input(c, count), scale), factor), out + c, count);
+    const V normal = hn::Mul(hn::Mul(input(c, count), scale), factor);
+    store(addend == nullptr ? normal : hn::Add(normal, load(addend + c, count)), out + c, count);
+  }
+}
+
+template <class T>
+void rms_norm_row(const RmsNormArgs& args, int64_t row) {
+  for (int64_t begin = 0; begin < args.x.shape[1]; begin += args.weight.shape[0]) {
+    rms_norm_part<T>(args, row, begin);
   }
 }
 
 void rms_norm(OpContext& context, const RmsNormArgs& args) {
-  parallel_rows(context.pool, args.x.rows(), kBlockRows, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      if (args.x.dtype == DType::kBF16)
-        rms_norm_row<bf16>(args, row);
-      else
-        rms_norm_row<float>(args, row);
-    }
-  });
+  for_each_row<rms_norm_row<bf16>, rms_norm_row<float>>(context, args);
 }
 
 // ------------------------------------------------------------------ rope
@@ -197,14 +207,7 @@ void rotate_row(const RopeArgs& args, int64_t t) {
 }
 
 void rope(OpContext& context, const RopeArgs& args) {
-  parallel_rows(context.pool, args.x.rows(), kBlockRows, [&](int64_t begin, int64_t end) {
-    for (int64_t t = begin; t < end; ++t) {
-      if (args.x.dtype == DType::kBF16)
-        rotate_row<bf16>(args, t);
-      else
-        rotate_row<float>(args, t);
-    }
-  });
+  for_each_row<rotate_row<bf16>, rotate_row<float>>(context, args);
 }
 
 // ------------------------------------------------------------------ gated_activation
@@ -237,14 +240,7 @@ void gated_activation_row(const GatedActivationArgs& args, int64_t row) {
 }
 
 void gated_activation(OpContext& context, const GatedActivationArgs& args) {
-  parallel_rows(context.pool, args.x.rows(), kBlockRows, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      if (args.x.dtype == DType::kBF16)
-        gated_activation_row<bf16>(args, row);
-      else
-        gated_activation_row<float>(args, row);
-    }
-  });
+  for_each_row<gated_activation_row<bf16>, gated_activation_row<float>>(context, args);
 }
 
 // ------------------------------------------------------------------ embedding_sum
@@ -262,9 +258,10 @@ void embedding_row(const EmbeddingSumArgs& args, int64_t t) {
   const bool has_type = args.type_table.data != nullptr;
   const int32_t position = has_position ? args.positions.as<const int32_t>()[t] : 0;
   const int32_t type = has_type ? args.type_ids.as<const int32_t>()[t] : 0;
+  const V scale = hn::Set(D(), args.word_scale);
   for (int64_t c = 0; c < columns; c += kLanes) {
     const int64_t count = std::min(kLanes, columns - c);
-    V sum = load_row(args.word_table, id, c, count);
+    V sum = hn::Mul(load_row(args.word_table, id, c, count), scale);
     if (has_position) sum = hn::Add(sum, load_row(args.position_table, position, c, count));
     if (has_type) sum = hn::Add(sum, load_row(args.type_table, type, c, count));
     if (args.out.dtype == DType::kBF16)
@@ -290,6 +287,11 @@ struct PooledTokens {
 
 int64_t marked_token(const PoolingArgs& args, const PooledTokens& tokens) {
   const int32_t* ids = args.ids.as<const int32_t>();
+  if (args.pooling == Pooling::kLastUnmarked) {
+    int64_t last = tokens.end - 1;
+    while (last > tokens.begin && ids[last] == args.marker) --last;
+    return last;
+  }
   int64_t marked = tokens.begin;
   for (int64_t t = tokens.begin; t < tokens.end; ++t) {
     if (args.marker != kLargestId && ids[t] == args.marker) return t;
@@ -348,7 +350,7 @@ void pool_sequence(const PoolingArgs& args, int64_t b) {
   const int32_t* cu_seqlens = args.cu_seqlens.as<const int32_t>();
   const int32_t skip = args.skip.data == nullptr ? 0 : args.skip.as<const int32_t>()[b];
   PooledTokens tokens = {cu_seqlens[b], cu_seqlens[b] + skip, cu_seqlens[b + 1]};
-  if (args.pooling == Pooling::kMarked) {
+  if (args.pooling == Pooling::kMarked || args.pooling == Pooling::kLastUnmarked) {
     tokens.begin = marked_token(args, tokens);
     tokens.end = tokens.begin + 1;
   }

@@ -25,47 +25,34 @@ struct Loop {
   int flops = 0;
 };
 
+// void name(): a loop of `instruction`, which adds products of %1 to %0, vectors in registers of
+// the assembler's class `kind`. A macro, since instruction and target must be literals.
+#define WDE_PEAK_LOOP(name, attributes, kind, Vector, start, operand, instruction) \
+  attributes void name() {                                                         \
+    Vector sums[kSums];                                                            \
+    for (Vector & sum : sums) sum = start;                                         \
+    const auto factor = operand;                                                   \
+    for (int round = 0; round < kRounds; ++round) {                                \
+      _Pragma("GCC unroll 10") for (Vector & sum : sums) {                         \
+        asm volatile(instruction : "+" kind(sum) : kind(factor));                  \
+      }                                                                            \
+    }                                                                              \
+  }
+
 #if defined(__x86_64__)
 
-__attribute__((target("avx2,fma"))) void f32_avx2() {
-  __m256 sums[kSums];
-  for (__m256& sum : sums) sum = _mm256_set1_ps(0.001f);
-  const __m256 factor = _mm256_set1_ps(0.999f);
-  for (int round = 0; round < kRounds; ++round) {
-#pragma GCC unroll 10
-    for (__m256& sum : sums) asm volatile("vfmadd213ps %1, %1, %0" : "+x"(sum) : "x"(factor));
-  }
-}
+#define WDE_TARGET(names) __attribute__((target(names)))
 
-__attribute__((target("avx512f"))) void f32_avx512() {
-  __m512 sums[kSums];
-  for (__m512& sum : sums) sum = _mm512_set1_ps(0.001f);
-  const __m512 factor = _mm512_set1_ps(0.999f);
-  for (int round = 0; round < kRounds; ++round) {
-#pragma GCC unroll 10
-    for (__m512& sum : sums) asm volatile("vfmadd213ps %1, %1, %0" : "+v"(sum) : "v"(factor));
-  }
-}
+WDE_PEAK_LOOP(f32_avx2, WDE_TARGET("avx2,fma"), "x", __m256, _mm256_set1_ps(0.001f),
+              _mm256_set1_ps(0.999f), "vfmadd213ps %1, %1, %0")
+WDE_PEAK_LOOP(f32_avx512, WDE_TARGET("avx512f"), "v", __m512, _mm512_set1_ps(0.001f),
+              _mm512_set1_ps(0.999f), "vfmadd213ps %1, %1, %0")
+WDE_PEAK_LOOP(bf16_avx512, WDE_TARGET("avx512f,avx512bf16"), "v", __m512, _mm512_set1_ps(0.001f),
+              _mm512_set1_ps(0.001f), "vdpbf16ps %1, %1, %0")
+WDE_PEAK_LOOP(s8_avx512, WDE_TARGET("avx512f,avx512vnni"), "v", __m512i, _mm512_set1_epi32(1),
+              _mm512_set1_epi32(0x01010101), "vpdpbusd %1, %1, %0")
 
-__attribute__((target("avx512f,avx512bf16"))) void bf16_avx512() {
-  __m512 sums[kSums];
-  for (__m512& sum : sums) sum = _mm512_set1_ps(0.001f);
-  const __m512 factor = _mm512_set1_ps(0.001f);
-  for (int round = 0; round < kRounds; ++round) {
-#pragma GCC unroll 10
-    for (__m512& sum : sums) asm volatile("vdpbf16ps %1, %1, %0" : "+v"(sum) : "v"(factor));
-  }
-}
-
-__attribute__((target("avx512f,avx512vnni"))) void s8_avx512() {
-  __m512i sums[kSums];
-  for (__m512i& sum : sums) sum = _mm512_set1_epi32(1);
-  const __m512i factor = _mm512_set1_epi32(0x01010101);
-  for (int round = 0; round < kRounds; ++round) {
-#pragma GCC unroll 10
-    for (__m512i& sum : sums) asm volatile("vpdpbusd %1, %1, %0" : "+v"(sum) : "v"(factor));
-  }
-}
+#undef WDE_TARGET
 
 // Without VNNI the exact way is in 16 bits: pairs of products, then their sum into 32 bits.
 __attribute__((target("avx2"))) void s8_avx2() {
@@ -101,56 +88,15 @@ Loop loop_for(DType dtype) {
 
 #elif defined(__aarch64__)
 
-void f32_neon() {
-  float32x4_t sums[kSums];
-  for (float32x4_t& sum : sums) sum = vdupq_n_f32(0.001f);
-  const float32x4_t factor = vdupq_n_f32(0.001f);
-  for (int round = 0; round < kRounds; ++round) {
-#pragma GCC unroll 10
-    for (float32x4_t& sum : sums) {
-      asm volatile("fmla %0.4s, %1.4s, %1.4s" : "+w"(sum) : "w"(factor));
-    }
-  }
-}
-
-void bf16_neon() {
-  float32x4_t sums[kSums];
-  for (float32x4_t& sum : sums) sum = vdupq_n_f32(0.001f);
-  const float32x4_t factor = vdupq_n_f32(0.001f);
-  for (int round = 0; round < kRounds; ++round) {
-#pragma GCC unroll 10
-    for (float32x4_t& sum : sums) {
-      asm volatile(".arch armv8.2-a+bf16\n\tbfdot %0.4s, %1.8h, %1.8h" : "+w"(sum) : "w"(factor));
-    }
-  }
-}
-
-void s8_neon_dot() {
-  int32x4_t sums[kSums];
-  for (int32x4_t& sum : sums) sum = vdupq_n_s32(1);
-  const int8x16_t factor = vdupq_n_s8(1);
-  for (int round = 0; round < kRounds; ++round) {
-#pragma GCC unroll 10
-    for (int32x4_t& sum : sums) {
-      asm volatile(".arch armv8.2-a+dotprod\n\tsdot %0.4s, %1.16b, %1.16b"
-                   : "+w"(sum)
-                   : "w"(factor));
-    }
-  }
-}
-
+WDE_PEAK_LOOP(f32_neon, , "w", float32x4_t, vdupq_n_f32(0.001f), vdupq_n_f32(0.001f),
+              "fmla %0.4s, %1.4s, %1.4s")
+WDE_PEAK_LOOP(bf16_neon, , "w", float32x4_t, vdupq_n_f32(0.001f), vdupq_n_f32(0.001f),
+              ".arch armv8.2-a+bf16\n\tbfdot %0.4s, %1.8h, %1.8h")
+WDE_PEAK_LOOP(s8_neon_dot, , "w", int32x4_t, vdupq_n_s32(1), vdupq_n_s8(1),
+              ".arch armv8.2-a+dotprod\n\tsdot %0.4s, %1.16b, %1.16b")
 // Without dot products the exact way is in 16 bits.
-void s8_neon() {
-  int32x4_t sums[kSums];
-  for (int32x4_t& sum : sums) sum = vdupq_n_s32(1);
-  const int16x8_t factor = vdupq_n_s16(1);
-  for (int round = 0; round < kRounds; ++round) {
-#pragma GCC unroll 10
-    for (int32x4_t& sum : sums) {
-      asm volatile("smlal %0.4s, %1.4h, %1.4h" : "+w"(sum) : "w"(factor));
-    }
-  }
-}
+WDE_PEAK_LOOP(s8_neon, , "w", int32x4_t, vdupq_n_s32(1), vdupq_n_s16(1),
+              "smlal %0.4s, %1.4h, %1.4h")
 
 Loop loop_for(DType dtype) {
   const bool dot = (::getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
@@ -164,6 +110,7 @@ Loop loop_for(DType dtype) {
 Loop loop_for(DType) { return {}; }
 
 #endif
+#undef WDE_PEAK_LOOP
 
 }  // namespace
 

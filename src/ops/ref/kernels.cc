@@ -51,6 +51,11 @@ struct PooledTokens {
 
 int64_t marked_token(const PoolingArgs& args, const PooledTokens& tokens) {
   const int32_t* ids = args.ids.as<const int32_t>();
+  if (args.pooling == Pooling::kLastUnmarked) {
+    int64_t last = tokens.end - 1;
+    while (last > tokens.begin && ids[last] == args.marker) --last;
+    return last;
+  }
   if (args.marker == kLargestId)
     return std::max_element(ids + tokens.begin, ids + tokens.end) - ids;
   const int32_t* found = std::find(ids + tokens.begin, ids + tokens.end, args.marker);
@@ -60,7 +65,7 @@ int64_t marked_token(const PoolingArgs& args, const PooledTokens& tokens) {
 double pool_column(const PoolingArgs& args, const PooledTokens& tokens, int64_t column) {
   const auto count = static_cast<double>(tokens.end - tokens.begin);
   if (args.pooling == Pooling::kCls) return load(args.hidden, tokens.begin, column);
-  if (args.pooling == Pooling::kMarked)
+  if (args.pooling == Pooling::kMarked || args.pooling == Pooling::kLastUnmarked)
     return load(args.hidden, marked_token(args, tokens), column);
   if (args.pooling == Pooling::kLast) return load(args.hidden, tokens.end - 1, column);
   double sum = 0;
@@ -127,7 +132,7 @@ double activate(Activation activation, double x) {
 void embedding_sum(const EmbeddingSumArgs& args) {
   for (int64_t t = 0; t < args.out.shape[0]; ++t) {
     for (int64_t c = 0; c < args.out.shape[1]; ++c) {
-      double sum = load(args.word_table, args.ids.as<const int32_t>()[t], c);
+      double sum = args.word_scale * load(args.word_table, args.ids.as<const int32_t>()[t], c);
       if (args.position_table.data != nullptr) {
         sum += load(args.position_table, args.positions.as<const int32_t>()[t], c);
       }
@@ -158,15 +163,18 @@ void layer_norm(const LayerNormArgs& args) {
 }
 
 void rms_norm(const RmsNormArgs& args) {
-  const int64_t columns = args.x.shape[1];
+  const int64_t size = args.weight.shape[0];
   for (int64_t t = 0; t < args.x.shape[0]; ++t) {
-    double squares = 0;
-    for (int64_t c = 0; c < columns; ++c) squares += std::pow(load_sum(args, t, c), 2);
-    const double mean = squares / static_cast<double>(columns);
-    const double scale = 1.0 / std::sqrt(mean + static_cast<double>(args.epsilon));
-    for (int64_t c = 0; c < columns; ++c) {
-      const double weight = double{args.weight_offset} + args.weight.as<const float>()[c];
-      store(args.out, t, c, load_sum(args, t, c) * scale * weight);
+    for (int64_t begin = 0; begin < args.x.shape[1]; begin += size) {
+      double squares = 0;
+      for (int64_t c = 0; c < size; ++c) squares += std::pow(load_sum(args, t, begin + c), 2);
+      const double mean = squares / static_cast<double>(size);
+      const double scale = 1.0 / std::sqrt(mean + static_cast<double>(args.epsilon));
+      for (int64_t c = 0; c < size; ++c) {
+        const double weight = double{args.weight_offset} + args.weight.as<const float>()[c];
+        const double addend = args.addend.data == nullptr ? 0 : load(args.addend, t, begin + c);
+        store(args.out, t, begin + c, load_sum(args, t, begin + c) * scale * weight + addend);
+      }
     }
   }
 }

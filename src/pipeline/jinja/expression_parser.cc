@@ -1,0 +1,332 @@
+#include "pipeline/jinja/expression_parser.h"
+
+#include <charconv>
+#include <cstdlib>
+
+namespace wde::pipeline::jinja {
+namespace {
+
+constexpr int kMaxDepth = 64;
+
+}  // namespace
+
+ExpressionParser::Made ExpressionParser::make(Kind kind, std::string name) const {
+  auto made = std::make_unique<Expression>();
+  made->kind = kind;
+  made->name = std::move(name);
+  made->line = tokens_.empty() ? line_ : tokens_[0].line;
+  return made;
+}
+
+bool ExpressionParser::take(std::string_view word) {
+  if (!next_is(word)) return false;
+  line_ = tokens_[0].line;
+  tokens_ = tokens_.subspan(1);
+  return true;
+}
+
+Result<std::string> ExpressionParser::take_name() {
+  if (tokens_.empty() || tokens_[0].kind != Token::Kind::kName) {
+    return data_loss_error("line {}: a name is missing", line_);
+  }
+  std::string name = tokens_[0].text;
+  tokens_ = tokens_.subspan(1);
+  return name;
+}
+
+Status ExpressionParser::expect(std::string_view word) {
+  if (take(word)) return {};
+  return data_loss_error("line {}: \"{}\" is missing{}", line_, word,
+                         done() ? "" : fmt::format(" before \"{}\"", tokens_[0].text));
+}
+
+Status ExpressionParser::expect_end() const {
+  if (done()) return {};
+  return data_loss_error("line {}: unexpected \"{}\"", tokens_[0].line, tokens_[0].text);
+}
+
+Result<ExpressionPtr> ExpressionParser::parse() {
+  WDE_ASSIGN_OR_RETURN(ExpressionPtr first, parse_conditional());
+  if (!next_is(",")) return first;
+  Made list = make(Kind::kList);
+  list->children.push_back(std::move(first));
+  while (take(",") && !done()) {
+    WDE_ASSIGN_OR_RETURN(ExpressionPtr next, parse_conditional());
+    list->children.push_back(std::move(next));
+  }
+  return ExpressionPtr(std::move(list));
+}
+
+Result<ExpressionPtr> ExpressionParser::parse_conditional() {
+  if (++depth_ > kMaxDepth) return data_loss_error("line {}: expressions too deep", line_);
+  WDE_ASSIGN_OR_RETURN(ExpressionPtr value, parse_or());
+  if (take("if")) {
+    Made conditional = make(Kind::kConditional);
+    conditional->children.push_back(std::move(value));
+    WDE_ASSIGN_OR_RETURN(ExpressionPtr condition, parse_or());
+    conditional->children.push_back(std::move(condition));
+    ExpressionPtr otherwise;
+    if (take("else")) {
+      WDE_ASSIGN_OR_RETURN(otherwise, parse_conditional());
+    }
+    conditional->children.push_back(std::move(otherwise));
+    value = std::move(conditional);
+  }
+  --depth_;
+  return value;
+}
+
+Result<ExpressionPtr> ExpressionParser::parse_or() {
+  WDE_ASSIGN_OR_RETURN(ExpressionPtr left, parse_and());
+  while (take("or")) {
+    Made operation = make(Kind::kOperation, "or");
+    WDE_ASSIGN_OR_RETURN(ExpressionPtr right, parse_and());
+    operation->children.push_back(std::move(left));
+    operation->children.push_back(std::move(right));
+    left = std::move(operation);
+  }
+  return left;
+}
+
+Result<ExpressionPtr> ExpressionParser::parse_and() {
+  WDE_ASSIGN_OR_RETURN(ExpressionPtr left, parse_not());
+  while (take("and")) {
+    Made operation = make(Kind::kOperation, "and");
+    WDE_ASSIGN_OR_RETURN(ExpressionPtr right, parse_not());
+    operation->children.push_back(std::move(left));
+    operation->children.push_back(std::move(right));
+    left = std::move(operation);
+  }
+  return left;
+}
+
+Result<ExpressionPtr> ExpressionParser::parse_not() {
+  int count = 0;
+  while (take("not")) ++count;
+  WDE_ASSIGN_OR_RETURN(ExpressionPtr value, parse_comparison());
+  for (; count > 0; --count) {
+    Made negation = make(Kind::kNot);
+    negation->children.push_back(std::move(value));
+    value = std::move(negation);
+  }
+  return value;
+}
+
+Result<ExpressionPtr> ExpressionParser::parse_comparison() {
+  WDE_ASSIGN_OR_RETURN(ExpressionPtr left, parse_sum());
+  for (;;) {
+    std::string name;
+    for (const char* comparison : {"==", "!=", "<=", ">=", "<", ">", "in"}) {
+      if (next_is(comparison)) name = comparison;
+    }
+    if (name.empty() && tokens_.size() > 1 && next_is("not") && tokens_[1].is("in")) {
+      take("not");
+      name = "not in";
+    }
+    if (name.empty()) return left;
+    take(name == "not in" ? "in" : name);
+    Made operation = make(Kind::kOperation, name);
+    WDE_ASSIGN_OR_RETURN(ExpressionPtr right, parse_sum());
+    operation->children.push_back(std::move(left));
+    operation->children.push_back(std::move(right));
+    left = std::move(operation);
+  }
+}
+
+Result<ExpressionPtr> ExpressionParser::parse_sum() {
+  WDE_ASSIGN_OR_RETURN(ExpressionPtr left, parse_product());
+  while (next_is("+") || next_is("-") || next_is("~")) {
+    Made operation = make(Kind::kOperation, tokens_[0].text);
+    take(operation->name);
+    WDE_ASSIGN_OR_RETURN(ExpressionPtr right, parse_product());
+    operation->children.push_back(std::move(left));
+    operation->children.push_back(std::move(right));
+    left = std::move(operation);
+  }
+  return left;
+}
+
+Result<ExpressionPtr> ExpressionParser::parse_product() {
+  WDE_ASSIGN_OR_RETURN(ExpressionPtr left, parse_unary());
+  while (next_is("*") || next_is("//") || next_is("%")) {
+    Made operation = make(Kind::kOperation, tokens_[0].text);
+    take(operation->name);
+    WDE_ASSIGN_OR_RETURN(ExpressionPtr right, parse_unary());
+    operation->children.push_back(std::move(left));
+    operation->children.push_back(std::move(right));
+    left = std::move(operation);
+  }
+  return left;
+}
+
+Result<ExpressionPtr> ExpressionParser::parse_unary() {
+  if (!take("-")) return parse_postfix();
+  Made negative = make(Kind::kNegative);
+  WDE_ASSIGN_OR_RETURN(ExpressionPtr value, parse_postfix());
+  negative->children.push_back(std::move(value));
+  return ExpressionPtr(std::move(negative));
+}
+
+Result<ExpressionPtr> ExpressionParser::parse_postfix() {
+  WDE_ASSIGN_OR_RETURN(ExpressionPtr value, parse_primary());
+  for (;;) {
+    if (take(".")) {
+      WDE_ASSIGN_OR_RETURN(value, parse_member(std::move(value)));
+    } else if (take("[")) {
+      WDE_ASSIGN_OR_RETURN(value, parse_item(std::move(value)));
+    } else if (take("|")) {
+      WDE_ASSIGN_OR_RETURN(value, parse_filter(std::move(value)));
+    } else if (take("is")) {
+      WDE_ASSIGN_OR_RETURN(value, parse_test(std::move(value)));
+    } else {
+      return value;
+    }
+  }
+}
+
+Result<ExpressionPtr> ExpressionParser::parse_member(ExpressionPtr of) {
+  Made member = make(Kind::kItem);
+  WDE_ASSIGN_OR_RETURN(const std::string name, take_name());
+  member->children.push_back(std::move(of));
+  if (take("(")) {
+    member->kind = Kind::kMethod;
+    member->name = name;
+    WDE_RETURN_IF_ERROR(parse_arguments(member.get()));
+    return ExpressionPtr(std::move(member));
+  }
+  Made key = make(Kind::kLiteral);
+  key->literal = json::value(name);
+  member->children.push_back(std::move(key));
+  return ExpressionPtr(std::move(member));
+}
+
+Result<ExpressionPtr> ExpressionParser::parse_item(ExpressionPtr of) {
+  Made item = make(Kind::kItem);
+  item->children.push_back(std::move(of));
+  ExpressionPtr begin, end;
+  if (!next_is(":")) {
+    WDE_ASSIGN_OR_RETURN(begin, parse_conditional());
+  }
+  if (take(":")) {
+    item->kind = Kind::kSlice;
+    if (!next_is("]")) {
+      WDE_ASSIGN_OR_RETURN(end, parse_conditional());
+    }
+  }
+  item->children.push_back(std::move(begin));
+  if (item->kind == Kind::kSlice) item->children.push_back(std::move(end));
+  WDE_RETURN_IF_ERROR(expect("]"));
+  return ExpressionPtr(std::move(item));
+}
+
+Result<ExpressionPtr> ExpressionParser::parse_filter(ExpressionPtr of) {
+  Made filter = make(Kind::kFilter);
+  WDE_ASSIGN_OR_RETURN(filter->name, take_name());
+  filter->children.push_back(std::move(of));
+  if (take("(")) WDE_RETURN_IF_ERROR(parse_arguments(filter.get()));
+  return ExpressionPtr(std::move(filter));
+}
+
+Result<ExpressionPtr> ExpressionParser::parse_test(ExpressionPtr of) {
+  const bool negated = take("not");
+  Made test = make(Kind::kTest);
+  WDE_ASSIGN_OR_RETURN(test->name, take_name());
+  test->children.push_back(std::move(of));
+  if (take("(")) WDE_RETURN_IF_ERROR(parse_arguments(test.get()));
+  if (!negated) return ExpressionPtr(std::move(test));
+  Made negation = make(Kind::kNot);
+  negation->children.push_back(std::move(test));
+  return ExpressionPtr(std::move(negation));
+}
+
+Status ExpressionParser::parse_arguments(Expression* call) {
+  while (!take(")")) {
+    if (tokens_.size() > 1 && tokens_[0].kind == Token::Kind::kName && tokens_[1].is("=")) {
+      WDE_ASSIGN_OR_RETURN(std::string name, take_name());
+      take("=");
+      WDE_ASSIGN_OR_RETURN(ExpressionPtr value, parse_conditional());
+      call->keywords.emplace_back(std::move(name), std::move(value));
+    } else {
+      WDE_ASSIGN_OR_RETURN(ExpressionPtr value, parse_conditional());
+      call->children.push_back(std::move(value));
+    }
+    if (!next_is(")")) WDE_RETURN_IF_ERROR(expect(","));
+  }
+  return {};
+}
+
+Result<ExpressionPtr> ExpressionParser::parse_sequence(std::string_view close) {
+  Made list = make(Kind::kList);
+  bool comma = false;
+  while (!take(close)) {
+    WDE_ASSIGN_OR_RETURN(ExpressionPtr value, parse_conditional());
+    list->children.push_back(std::move(value));
+    if (next_is(close)) continue;
+    WDE_RETURN_IF_ERROR(expect(","));
+    comma = true;
+  }
+  // Parentheses around one value are that value.
+  if (close == ")" && !comma && list->children.size() == 1) return std::move(list->children[0]);
+  return ExpressionPtr(std::move(list));
+}
+
+Result<ExpressionPtr> ExpressionParser::parse_dict() {
+  Made dict = make(Kind::kDict);
+  while (!take("}")) {
+    WDE_ASSIGN_OR_RETURN(ExpressionPtr key, parse_conditional());
+    WDE_RETURN_IF_ERROR(expect(":"));
+    WDE_ASSIGN_OR_RETURN(ExpressionPtr value, parse_conditional());
+    dict->children.push_back(std::move(key));
+    dict->children.push_back(std::move(value));
+    if (!next_is("}")) WDE_RETURN_IF_ERROR(expect(","));
+  }
+  return ExpressionPtr(std::move(dict));
+}
+
+Result<ExpressionPtr> ExpressionParser::parse_primary() {
+  if (done()) return data_loss_error("line {}: an expression is missing", line_);
+  if (take("(")) return parse_sequence(")");
+  if (take("[")) return parse_sequence("]");
+  if (take("{")) return parse_dict();
+  const Token token = tokens_[0];
+  Made value = make(Kind::kLiteral);
+  tokens_ = tokens_.subspan(1);
+  line_ = token.line;
+  switch (token.kind) {
+    case Token::Kind::kString:
+      value->literal = json::value(token.text);
+      while (!tokens_.empty() && tokens_[0].kind == Token::Kind::kString) {  // one behind the other
+        value->literal = json::value(std::string(value->literal.as_string()) + tokens_[0].text);
+        tokens_ = tokens_.subspan(1);
+      }
+      return ExpressionPtr(std::move(value));
+    case Token::Kind::kInteger: {
+      int64_t number = 0;
+      std::from_chars(token.text.data(), token.text.data() + token.text.size(), number);
+      value->literal = number;
+      return ExpressionPtr(std::move(value));
+    }
+    case Token::Kind::kFloat:
+      value->literal = std::strtod(token.text.c_str(), nullptr);
+      return ExpressionPtr(std::move(value));
+    case Token::Kind::kOperator:
+      return data_loss_error("line {}: unexpected \"{}\"", token.line, token.text);
+    case Token::Kind::kName:
+      break;
+  }
+  if (token.text == "true" || token.text == "True")
+    value->literal = true;
+  else if (token.text == "false" || token.text == "False")
+    value->literal = false;
+  else if (token.text != "none" && token.text != "None") {
+    value->kind = Kind::kName;
+    value->name = token.text;
+    if (take("(")) {
+      value->kind = Kind::kCall;
+      WDE_RETURN_IF_ERROR(parse_arguments(value.get()));
+    }
+  }
+  return ExpressionPtr(std::move(value));
+}
+
+}  // namespace wde::pipeline::jinja

@@ -1,0 +1,244 @@
+// The filters, tests and methods of values.h.
+#include <algorithm>
+#include <functional>
+
+#include "base/utf8.h"
+#include "pipeline/jinja/values.h"
+
+namespace wde::pipeline::jinja {
+namespace {
+
+constexpr std::string_view kSpaces = " \t\n\r\f\v";
+
+std::string strip(std::string_view text, std::string_view characters, bool left, bool right) {
+  size_t begin = 0, end = text.size();
+  const auto drops = [&](char c) { return characters.find(c) != std::string_view::npos; };
+  while (left && begin < end && drops(text[begin])) ++begin;
+  while (right && end > begin && drops(text[end - 1])) --end;
+  return std::string(text.substr(begin, end - begin));
+}
+
+// ASCII letters alone: what templates do with their own words.
+std::string with_case(std::string_view text, bool upper) {
+  std::string result(text);
+  for (char& c : result) {
+    if (upper && c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+    if (!upper && c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return result;
+}
+
+std::string replace_all(std::string_view text, std::string_view from, std::string_view to) {
+  std::string result;
+  if (from.empty()) return std::string(text);
+  for (size_t at = 0;;) {
+    const size_t found = text.find(from, at);
+    result += text.substr(at, found - at);
+    if (found == std::string_view::npos) return result;
+    result += to;
+    at = found + from.size();
+  }
+}
+
+// The text of an argument; `fallback` where there is none.
+std::string text_argument(const Arguments& arguments, size_t index, std::string_view name,
+                          std::string_view fallback) {
+  const Value* value = arguments.find(index, name);
+  const String* text = value == nullptr ? nullptr : as_string(*value);
+  return std::string(text == nullptr ? fallback : std::string_view(*text));
+}
+
+Result<Value> text_value(std::string text) { return Value(json::value(text)); }
+
+json::array split(std::string_view text, std::string_view separator) {
+  json::array parts;
+  for (size_t at = 0;;) {
+    const size_t found = text.find(separator, at);
+    parts.emplace_back(text.substr(at, found - at));
+    if (found == std::string_view::npos) return parts;
+    at = found + separator.size();
+  }
+}
+
+Value first_or_last(const std::vector<json::value>& elements, bool first) {
+  if (elements.empty()) return std::nullopt;
+  return first ? elements.front() : elements.back();
+}
+
+// selectattr, rejectattr, select, reject: elements of which a test holds, or not.
+Result<Value> select(const std::vector<json::value>& elements, const Arguments& arguments,
+                     bool by_attribute, bool keeps) {
+  const size_t test_at = by_attribute ? 1 : 0;
+  const std::string attribute = by_attribute ? text_argument(arguments, 0, "", "") : "";
+  const std::string test = text_argument(arguments, test_at, "", "");
+  Arguments rest;
+  for (size_t i = test_at + 1; i < arguments.values.size(); ++i)
+    rest.values.push_back(arguments.values[i]);
+  json::array selected;
+  for (const json::value& element : elements) {
+    const Value value = by_attribute ? item_of(element, Value(json::value(attribute))) : element;
+    bool holds = is_true(value);
+    if (!test.empty()) {
+      WDE_ASSIGN_OR_RETURN(holds, apply_test(test, value, rest));
+    }
+    if (holds == keeps) selected.push_back(element);
+  }
+  return Value(std::move(selected));
+}
+
+Result<Value> map(const std::vector<json::value>& elements, const Arguments& arguments) {
+  const std::string attribute = text_argument(arguments, SIZE_MAX, "attribute", "");
+  const std::string filter = text_argument(arguments, 0, "", "");
+  if (attribute.empty() && filter.empty()) return unsupported_error("map() of nothing");
+  Arguments rest;
+  for (size_t i = 1; i < arguments.values.size(); ++i) rest.values.push_back(arguments.values[i]);
+  json::array mapped;
+  for (const json::value& element : elements) {
+    Value value = item_of(element, Value(json::value(attribute)));
+    if (attribute.empty()) {
+      WDE_ASSIGN_OR_RETURN(value, apply_filter(filter, element, rest));
+    }
+    mapped.push_back(value.value_or(nullptr));
+  }
+  return Value(std::move(mapped));
+}
+
+Result<Value> join(const std::vector<json::value>& elements, std::string_view separator) {
+  std::string text;
+  for (size_t i = 0; i < elements.size(); ++i) {
+    WDE_ASSIGN_OR_RETURN(const std::string part, to_text(elements[i]));
+    text += (i > 0 ? std::string(separator) : "") + part;
+  }
+  return text_value(std::move(text));
+}
+
+Result<Value> length(const Value& value) {
+  if (const String* text = as_string(value))
+    return Value(static_cast<int64_t>(count_code_points(*text)));
+  WDE_ASSIGN_OR_RETURN(const auto elements, elements_of(value));
+  return Value(static_cast<int64_t>(elements.size()));
+}
+
+// Filters that take a list. Nothing for a name that is none of them.
+Result<std::optional<Value>> list_filter(std::string_view name, const Value& value,
+                                         const Arguments& arguments) {
+  using Filter =
+      std::function<Result<Value>(const std::vector<json::value>&, const Arguments& arguments)>;
+  struct Row {
+    std::string_view name;
+    Filter filter;
+  };
+  static const Row kFilters[] = {
+      {"first", [](const auto& e, const auto&) -> Result<Value> { return first_or_last(e, true); }},
+      {"last", [](const auto& e, const auto&) -> Result<Value> { return first_or_last(e, false); }},
+      {"list",
+       [](const auto& e, const auto&) -> Result<Value> {
+         return Value(json::array(e.begin(), e.end()));
+       }},
+      {"join", [](const auto& e, const auto& a) { return join(e, text_argument(a, 0, "d", "")); }},
+      {"map", [](const auto& e, const auto& a) { return map(e, a); }},
+      {"select", [](const auto& e, const auto& a) { return select(e, a, false, true); }},
+      {"reject", [](const auto& e, const auto& a) { return select(e, a, false, false); }},
+      {"selectattr", [](const auto& e, const auto& a) { return select(e, a, true, true); }},
+      {"rejectattr", [](const auto& e, const auto& a) { return select(e, a, true, false); }},
+  };
+  for (const Row& row : kFilters) {
+    if (row.name != name) continue;
+    WDE_ASSIGN_OR_RETURN(const auto elements, elements_of(value));
+    WDE_ASSIGN_OR_RETURN(Value result, row.filter(elements, arguments));
+    return std::optional<Value>(std::move(result));
+  }
+  return std::optional<Value>();
+}
+
+}  // namespace
+
+Result<Value> apply_filter(std::string_view name, const Value& value, const Arguments& arguments) {
+  if (name == "default" || name == "d") {
+    const Value* otherwise = arguments.find(0, "default_value");
+    const Value* falsy = arguments.find(1, "boolean");
+    const bool replaces = !value || (falsy != nullptr && is_true(*falsy) && !is_true(value));
+    if (!replaces) return value;
+    return otherwise == nullptr ? Value(json::value("")) : *otherwise;
+  }
+  if (name == "length" || name == "count") return length(value);
+  WDE_ASSIGN_OR_RETURN(std::optional<Value> listed, list_filter(name, value, arguments));
+  if (listed) return *std::move(listed);
+  if (name != "trim" && name != "upper" && name != "lower" && name != "string" &&
+      name != "replace" && name != "safe") {
+    return unsupported_error(
+        "the filter \"{}\" is not supported; default, length, first, last, list, join, map, "
+        "select, reject, selectattr, rejectattr, trim, upper, lower, string, replace and safe are",
+        name);
+  }
+  WDE_ASSIGN_OR_RETURN(const std::string text, to_text(value));
+  if (name == "trim")
+    return text_value(strip(text, text_argument(arguments, 0, "chars", kSpaces), true, true));
+  if (name == "upper" || name == "lower") return text_value(with_case(text, name == "upper"));
+  if (name == "replace") {
+    return text_value(replace_all(text, text_argument(arguments, 0, "old", ""),
+                                  text_argument(arguments, 1, "new", "")));
+  }
+  return text_value(text);
+}
+
+Result<bool> apply_test(std::string_view name, const Value& value, const Arguments& arguments) {
+  if (name == "defined") return value.has_value();
+  if (name == "undefined") return !value.has_value();
+  if (name == "none") return value && value->is_null();
+  if (name == "string") return as_string(value) != nullptr;
+  if (name == "mapping") return value && value->is_object();
+  if (name == "sequence" || name == "iterable")
+    return value && (value->is_array() || value->is_object() || value->is_string());
+  if (name == "boolean") return value && value->is_bool();
+  if (name == "number") return value && value->is_number();
+  if (name == "true") return value && value->is_bool() && value->as_bool();
+  if (name == "false") return value && value->is_bool() && !value->as_bool();
+  constexpr std::pair<std::string_view, std::string_view> kOperations[] = {
+      {"eq", "=="}, {"equalto", "=="}, {"==", "=="}, {"ne", "!="}, {"!=", "!="}, {"in", "in"}};
+  for (const auto& [word, operation] : kOperations) {
+    if (word != name || arguments.values.empty()) continue;
+    WDE_ASSIGN_OR_RETURN(const Value holds, operate(operation, value, arguments.values[0]));
+    return is_true(holds);
+  }
+  return unsupported_error(
+      "the test \"{}\" is not supported; defined, undefined, none, string, mapping, sequence, "
+      "iterable, boolean, number, true, false, eq, ne and in are",
+      name);
+}
+
+Result<Value> apply_method(std::string_view name, const Value& value, const Arguments& arguments) {
+  if (const String* string = as_string(value)) {
+    const std::string_view text(*string);
+    const std::string argument = text_argument(arguments, 0, "", "");
+    if (name == "strip" || name == "lstrip" || name == "rstrip") {
+      return text_value(strip(text, argument.empty() ? kSpaces : std::string_view(argument),
+                              name != "rstrip", name != "lstrip"));
+    }
+    if (name == "startswith") return Value(text.starts_with(argument));
+    if (name == "endswith") return Value(text.ends_with(argument));
+    if (name == "upper" || name == "lower") return text_value(with_case(text, name == "upper"));
+    if (name == "split" && !argument.empty()) return Value(split(text, argument));
+    if (name == "replace") {
+      return text_value(replace_all(text, argument, text_argument(arguments, 1, "", "")));
+    }
+  }
+  if (value && value->is_object()) {
+    if (name == "get") {
+      const Value found = item_of(value, arguments.values.empty() ? Value() : arguments.values[0]);
+      const Value* otherwise = arguments.find(1, "default");
+      if (found) return found;
+      return otherwise == nullptr ? Value(json::value(nullptr)) : *otherwise;
+    }
+    if (name == "items") {
+      json::array items;
+      for (const auto& member : value->as_object())
+        items.push_back(json::array{json::value(member.key()), member.value()});
+      return Value(std::move(items));
+    }
+    if (name == "keys") return apply_filter("list", value, {});
+  }
+  return unsupported_error("the method \"{}\" of a value of this type is not supported", name);
+}
+
+}  // namespace wde::pipeline::jinja

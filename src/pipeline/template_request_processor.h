@@ -1,0 +1,57 @@
+// The request processor of language models that rerank: a pair is rendered by a chat template, as a
+// query and a document beside an instruction, and the whole is one text without further special
+// tokens.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/json.h"
+#include "pipeline/jinja/template.h"
+#include "pipeline/request_processor.h"
+
+namespace wde::pipeline {
+
+// How a pair becomes a text, as sentence-transformers (6.2) makes it: messages of the roles
+// "system" (the prompt, where there is one), "query" and "document".
+class PairTemplate {
+ public:
+  // `variables` are there beside the messages: special tokens, settings of the template's own.
+  // `structured`: contents are lists of parts, [{"type": "text", "text": …}].
+  PairTemplate(jinja::Template parsed, json::object variables, bool structured)
+      : template_(std::move(parsed)), variables_(std::move(variables)), structured_(structured) {}
+
+  // Errors: those of jinja::Template::render.
+  Result<std::string> render(const std::string& prompt, const std::string& query,
+                             const std::string& document) const;
+
+ private:
+  json::object message(std::string_view role, const std::string& content) const;
+
+  jinja::Template template_;
+  json::object variables_;
+  bool structured_;
+};
+
+class TemplateRequestProcessor final : public RequestProcessor {
+ public:
+  TemplateRequestProcessor(std::shared_ptr<const tokenizer::Tokenizer> tokenizer, TextLimits limits,
+                           PromptPolicy prompts, PairTemplate pair_template)
+      : RequestProcessor(std::move(tokenizer), limits, std::move(prompts)),
+        template_(std::move(pair_template)) {}
+
+ protected:
+  // Where a pair is cut, what the template writes behind the texts is put back over the last
+  // tokens: the answer is asked for there.
+  Result<tokenizer::Encoding> encode(const Input& input, const std::string& prompt,
+                                     const tokenizer::EncodeOptions& options) const override;
+
+ private:
+  Result<tokenizer::Encoding> encode_rendered(const std::string& prompt, const TextPair& pair,
+                                              const tokenizer::EncodeOptions& options) const;
+  Status restore_end(const std::string& prompt, tokenizer::Encoding* encoding) const;
+
+  PairTemplate template_;
+};
+
+}  // namespace wde::pipeline

@@ -1,0 +1,231 @@
+#include "workflow/rerank_template.h"
+
+#include <fmt/ranges.h>
+
+#include "base/file.h"
+#include "base/status.h"
+#include "workflow/architecture.h"
+
+namespace wde::workflow {
+namespace {
+
+constexpr size_t kMaxTemplateBytes = size_t{1} << 20;
+
+#define WDE_MESSAGE(role) \
+  "(messages | selectattr('role', 'eq', '" role "') | map(attribute='content') | first)"
+
+constexpr KnownTemplate kTemplates[] = {
+    // The model card of Qwen3-Reranker-0.6B.
+    {"qwen3-reranker",
+     "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and "
+     "the Instruct provided. Note that the answer can only be \"yes\" or \"no\".<|im_end|>\n"
+     "<|im_start|>user\n<Instruct>: {{ " WDE_MESSAGE(
+         "system") " | default('Given a web search "
+                   "query, retrieve relevant passages that answer the query') }}\n<Query>: "
+                   "{{ " WDE_MESSAGE("query") " }}\n<Document>: {{ " WDE_MESSAGE(
+                       "document") " }}<|im_end|>\n"
+                                   "<|im_start|>assistant\n<think>\n\n</think>\n{{ '\\n' }}",
+     "yes", "no"},
+    // The library mxbai-rerank, for mxbai-rerank-base-v2 and -large-v2.
+    {"mxbai-rerank-v2",
+     "<|endoftext|><|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful "
+     "assistant.\n<|im_end|>\n<|im_start|>user\n{% if messages[0].role == 'system' %}instruction: "
+     "{{ messages[0].content }} {{ '\\n' }}{% endif %}query: {{ " WDE_MESSAGE(
+         "query") " }} \n"
+                  "document: {{ " WDE_MESSAGE(
+                      "document") " }} \nYou are a search relevance expert who evaluates "
+                                  "how well documents match search queries. For each "
+                                  "query-document pair, carefully analyze the "
+                                  "semantic relationship between them, then provide your binary "
+                                  "relevance judgment (0 for not "
+                                  "relevant, 1 for "
+                                  "relevant).\nRelevance:<|im_end|>\n<|im_start|>assistant{{ '\\n' "
+                                  "}}",
+     "1", "0"},
+    // FlagEmbedding, for bge-reranker-v2-gemma.
+    {"bge-reranker-v2-gemma",
+     "{{ bos_token }}A: {{ " WDE_MESSAGE("query") " }}\nB: {{ " WDE_MESSAGE(
+         "document") " }}\n"
+                     "{{ " WDE_MESSAGE("system") " | default(\"Given a query A and a passage B, "
+                                                 "determine whether "
+                                                 "the passage contains an answer to the query by "
+                                                 "providing a prediction of either 'Yes' or "
+                                                 "'No'.\") }}",
+     "Yes", ""},
+};
+
+#undef WDE_MESSAGE
+
+const KnownTemplate* find_known(std::string_view name) {
+  for (const KnownTemplate& known : kTemplates) {
+    if (known.name == name) return &known;
+  }
+  return nullptr;
+}
+
+// A file of the folder that may be absent: an empty object then.
+Result<json::object> read_object_if_there(const std::string& path) {
+  if (!file_exists(path)) return json::object();
+  WDE_ASSIGN_OR_RETURN(json::value parsed, json::parse_file(path));
+  if (parsed.is_object()) return std::move(parsed.as_object());
+  return data_loss_error("{}: must be a JSON object", path);
+}
+
+struct Source {
+  std::string text;
+  std::string where;  // for messages
+};
+
+Result<Source> flag_source(const std::string& name) {
+  if (const KnownTemplate* known = find_known(name))
+    return Source{std::string(known->source), "--rerank-template " + name};
+  if (!file_exists(name)) {
+    std::vector<std::string_view> names;
+    for (const KnownTemplate& known : kTemplates) names.push_back(known.name);
+    return invalid_argument_error(
+        "--rerank-template: \"{}\" is neither a file nor a known template ({})", name,
+        fmt::join(names, ", "));
+  }
+  WDE_ASSIGN_OR_RETURN(std::string text, read_file(name, kMaxTemplateBytes));
+  return Source{std::move(text), name};
+}
+
+// "chat_template" is a text, or a list of named ones, of which "default" counts.
+Result<Source> folder_source(const std::string& folder, const json::object& tokenizer_config) {
+  const std::string path = folder + "/chat_template.jinja";
+  if (file_exists(path)) {
+    WDE_ASSIGN_OR_RETURN(std::string text, read_file(path, kMaxTemplateBytes));
+    return Source{std::move(text), path};
+  }
+  const std::string where = folder + "/tokenizer_config.json";
+  const json::value* found = tokenizer_config.if_contains("chat_template");
+  if (found != nullptr && found->is_array()) {
+    for (const json::value& entry : found->as_array()) {
+      const json::object* named = entry.if_object();
+      const json::value* name = named == nullptr ? nullptr : named->if_contains("name");
+      if (name != nullptr && *name == "default") found = named->if_contains("template");
+    }
+  }
+  if (found != nullptr && found->is_string()) return Source{std::string(found->as_string()), where};
+  return unsupported_error(
+      "{}: no chat template says how a pair is put to the model (chat_template.jinja, or "
+      "\"chat_template\" of tokenizer_config.json); --rerank-template names one",
+      folder);
+}
+
+// What transformers gives a template beside the messages, and what the folder's own settings add.
+Result<json::object> template_variables(const json::object& tokenizer_config,
+                                        const json::object& sentence_config) {
+  json::object variables = {
+      {"add_generation_prompt", false}, {"tools", nullptr}, {"documents", nullptr}};
+  for (const char* role : {"bos_token", "eos_token", "pad_token", "unk_token", "sep_token",
+                           "cls_token", "mask_token"}) {
+    const json::value* token = tokenizer_config.if_contains(role);
+    if (token != nullptr && token->is_object()) token = token->as_object().if_contains("content");
+    if (token != nullptr && token->is_string()) variables[role] = *token;
+  }
+  WDE_ASSIGN_OR_RETURN(const json::object* processing,
+                       json::get_object(sentence_config, "processing_kwargs"));
+  if (processing == nullptr) return variables;
+  WDE_ASSIGN_OR_RETURN(const json::object* own, json::get_object(*processing, "chat_template"));
+  if (own == nullptr) return variables;
+  for (const auto& [key, value] : *own) variables[key] = value;
+  return variables;
+}
+
+// "modality_config": {"message": {"format": "structured"}}.
+bool is_structured(const json::object& sentence_config) {
+  const auto modalities = json::get_object(sentence_config, "modality_config");
+  if (!modalities.ok() || *modalities == nullptr) return false;
+  const auto message = json::get_object(**modalities, "message");
+  if (!message.ok() || *message == nullptr) return false;
+  const auto format = json::get_string(**message, "format", "flat");
+  return format.ok() && *format == "structured";
+}
+
+// A template for chats alone would drop the texts, and every pair would have the same score.
+Status check_both_written(const pipeline::PairTemplate& pair_template) {
+  constexpr const char *kQuery = "a query of ours", *kDocument = "a document of ours";
+  WDE_ASSIGN_OR_RETURN(const std::string text, pair_template.render("", kQuery, kDocument));
+  if (text.find(kQuery) != std::string::npos && text.find(kDocument) != std::string::npos)
+    return {};
+  return unsupported_error(
+      "the chat template does not write both a message of the role \"query\" and one of the role "
+      "\"document\"; --rerank-template names one that does");
+}
+
+Result<int32_t> token_of(const tokenizer::Tokenizer& tokenizer, std::string_view word,
+                         std::string_view origin) {
+  const auto id = tokenizer.token_to_id(word);
+  if (id) return *id;
+  return invalid_argument_error("{}: \"{}\" is no token of the vocabulary", origin, word);
+}
+
+const checkpoint::LogitScoreModule* find_logit_score(const checkpoint::ModelFolder& folder) {
+  for (const checkpoint::Module& module : folder.modules) {
+    if (const auto* score = std::get_if<checkpoint::LogitScoreModule>(&module)) return score;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+std::span<const KnownTemplate> known_templates() { return kTemplates; }
+
+Result<pipeline::PairTemplate> read_pair_template(const Settings& settings) {
+  const std::string& folder = settings.folder.transformer_path;
+  WDE_ASSIGN_OR_RETURN(
+      const json::object tokenizer_config,
+      read_object_if_there(settings.folder.tokenizer_path + "/tokenizer_config.json"));
+  WDE_ASSIGN_OR_RETURN(const json::object sentence_config,
+                       read_object_if_there(folder + "/sentence_bert_config.json"));
+  const std::string& flag = settings.options.rerank_template;
+  WDE_ASSIGN_OR_RETURN(const Source source,
+                       flag.empty() ? folder_source(folder, tokenizer_config) : flag_source(flag));
+  auto parsed = pipeline::jinja::Template::parse(source.text);
+  if (!parsed.ok()) return parsed.status().with_context(source.where);
+  WDE_ASSIGN_OR_RETURN(json::object variables,
+                       template_variables(tokenizer_config, sentence_config));
+  pipeline::PairTemplate pair_template(std::move(parsed).value(), std::move(variables),
+                                       flag.empty() && is_structured(sentence_config));
+  WDE_RETURN_IF_ERROR(check_both_written(pair_template).with_context(source.where));
+  return pair_template;
+}
+
+Result<std::vector<int32_t>> find_answer_tokens(const Settings& settings,
+                                                const tokenizer::Tokenizer& tokenizer) {
+  const EngineOptions& options = settings.options;
+  std::string_view yes = "yes", no = "no", origin = "the model's LogitScore is missing";
+  if (!options.true_token.empty()) {
+    yes = options.true_token;
+    no = options.false_token;
+    origin = "--true-token, --false-token";
+  } else if (!options.false_token.empty()) {
+    return invalid_argument_error("--false-token goes with --true-token only");
+  } else if (const auto* score = find_logit_score(settings.folder)) {
+    std::vector<int32_t> tokens;
+    for (const int64_t id : {score->true_token, score->false_token.value_or(score->true_token)}) {
+      if (id < 0 || id >= settings.traits.vocab_size)
+        return data_loss_error("LogitScore: token {} is outside the vocabulary of {}", id,
+                               settings.traits.vocab_size);
+      tokens.push_back(static_cast<int32_t>(id));
+    }
+    if (!score->false_token) tokens.pop_back();
+    return tokens;
+  } else if (const KnownTemplate* known = find_known(options.rerank_template)) {
+    yes = known->true_token;
+    no = known->false_token;
+    origin = "--rerank-template";
+  }
+  std::vector<int32_t> tokens;
+  for (const std::string_view word : {yes, no}) {
+    if (word.empty()) continue;
+    WDE_ASSIGN_OR_RETURN(const int32_t id, token_of(tokenizer, word, origin));
+    if (id >= settings.traits.vocab_size)
+      return data_loss_error("token {} is outside the model's vocabulary", id);
+    tokens.push_back(id);
+  }
+  return tokens;
+}
+
+}  // namespace wde::workflow

@@ -1,0 +1,110 @@
+// The templates of rerankers: what Jinja (3.1, with transformers' settings) makes of the same ones.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/json.h"
+#include "pipeline/jinja/template.h"
+
+namespace wde::pipeline::jinja {
+namespace {
+
+using testing::HasSubstr;
+
+json::object variables() {
+  return json::parse(R"({"messages": [{"role": "query", "content": "boats "},
+      {"role": "document", "content": "Bread & boats"}], "bos_token": "<s>", "n": 3})")
+      .value()
+      .as_object();
+}
+
+Result<std::string> render(std::string_view source) {
+  const Result<Template> parsed = Template::parse(source);
+  if (!parsed.ok()) return parsed.status();
+  return parsed->render(variables());
+}
+
+struct Case {
+  const char* source;
+  const char* rendered;
+};
+
+class Rendered : public testing::TestWithParam<Case> {};
+
+TEST_P(Rendered, AsJinjaDoes) {
+  const Result<std::string> text = render(GetParam().source);
+  ASSERT_TRUE(text.ok()) << text.status().message();
+  EXPECT_EQ(*text, GetParam().rendered);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Templates, Rendered,
+    testing::Values(
+        Case{"plain { text } 100 %\n", "plain { text } 100 %"}, Case{"a\n\n", "a\n"},
+        Case{"{{ bos_token }}{{ missing }}{{ none }}{{ true }}{{ 1 + 2 * 3 }}", "<s>NoneTrue7"},
+        Case{"{{ messages[0].content | trim }}|{{ messages[-1]['role'] }}", "boats|document"},
+        Case{"{{ messages | selectattr('role', 'eq', 'document') | map(attribute='content') | "
+             "first }}",
+             "Bread & boats"},
+        Case{"{{ messages | selectattr('role', 'eq', 'system') | map(attribute='content') | first "
+             "| default('none given') }}",
+             "none given"},
+        Case{"{% for m in messages %}\n  {% if m.role == 'query' %}\nQ{{ loop.index }}\n  "
+             "{% else %}\nD{{ loop.index0 }}\n  {% endif %}\n{% endfor %}\nend",
+             "Q1\nD1\nend"},
+        Case{"{% for m in messages if m.role != 'query' -%}  {{ m.content }}{% endfor %}",
+             "Bread & boats"},
+        Case{"{% set ns = namespace(found=false) %}{% for m in messages %}{% if m.role == "
+             "'document' %}{% set ns.found = true %}{% endif %}{% endfor %}{{ ns.found }}",
+             "True"},
+        Case{"{% set x = 1 %}{% for i in range(3) %}{% set x = i %}{% endfor %}{{ x }}", "1"},
+        Case{"a {#- a comment -#} b{# another #}\nc", "abc"},
+        Case{"{{ 'it''s' }}{{ \"a\\nb\" }}{{ 'x' ~ n ~ 'y' }}", "itsa\nbx3y"},
+        Case{"{{ 'yes' if n > 2 and not n == 4 else 'no' }}{{ 'z' if false }}", "yes"},
+        Case{"{{ messages | length }}{{ messages[1:] | length }}{{ 'höchst'[1:3] }}", "21öc"},
+        Case{"{{ 'q' in 'query' }}{{ n not in [1, 2] }}{{ n is defined }}{{ m is not defined }}",
+             "TrueTrueTrueTrue"},
+        Case{"{{ ' a b '.strip().split(' ') | join('-') }}{{ 'AB'.lower() }}", "a-bab"},
+        Case{"{{ 7 // 2 }}{{ -7 // 2 }}{{ -7 % 3 }}{{ (1, 2)[1] }}{{ {'k': 'v'}.k }}", "3-422v"},
+        Case{"{% for k, v in {'a': 1, 'b': 2}.items() %}{{ k }}={{ v }};{% endfor %}", "a=1;b=2;"},
+        Case{"   {%- if n %} x{% endif +%}\n  {{ n }}", " x\n  3"},
+        Case{"{% if n == 1 %}a{% elif n == 3 %}b{% else %}c{% endif %}", "b"}));
+
+struct Refusal {
+  const char* source;
+  const char* part;
+};
+
+class Refused : public testing::TestWithParam<Refusal> {};
+
+TEST_P(Refused, ByNameAndLine) {
+  const Status status = render(GetParam().source).status();
+  ASSERT_FALSE(status.ok());
+  EXPECT_THAT(status.message(), HasSubstr(GetParam().part));
+  EXPECT_THAT(status.message(), HasSubstr("line "));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Templates, Refused,
+    testing::Values(Refusal{"a\n{% macro f() %}{% endmacro %}", "macro"},
+                    Refusal{"a\n{{ n | tojson }}", "tojson"}, Refusal{"{{ n is odd }}", "odd"},
+                    Refusal{"{{ strftime_now('%d') }}", "strftime_now"},
+                    Refusal{"{{ 'a'.title() }}", "title"}, Refusal{"\n\n{{ n", "line 3"},
+                    Refusal{"{% if n %}a", "endif"}, Refusal{"{% endfor %}", "endfor"},
+                    Refusal{"{{ 1 + 'a' }}", "\"+\""}, Refusal{"{{ messages }}", "a list"},
+                    Refusal{"{{ 1 // 0 }}", "division"}, Refusal{"{# never", "comment"},
+                    Refusal{"{{ 'open }}", "string"}, Refusal{"{{ n n }}", "unexpected \"n\""},
+                    Refusal{"{{ raise_exception('only pairs') }}", "only pairs"},
+                    Refusal{"{% for a, b in messages %}{% endfor %}", "2 names"}));
+
+TEST(Template, HostileNestingEnds) {
+  EXPECT_FALSE(render("{{ " + std::string(100'000, '(') + "n").ok());
+  std::string source;
+  for (int i = 0; i < 10'000; ++i) source += "{% if n %}";
+  EXPECT_FALSE(render(source).ok());
+  EXPECT_FALSE(render("{% for a in range(60000) %}{% for b in range(60000) %}{% endfor %}"
+                      "{% endfor %}")
+                   .ok());
+}
+
+}  // namespace
+}  // namespace wde::pipeline::jinja
