@@ -303,6 +303,10 @@ def gguf_bert():
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+    # The file says how long a text may be, and that alone.
+    for name, key in (("sentence_bert_config.json", "max_seq_length"), ("tokenizer_config.json", "model_max_length")):
+        document = json.loads((folder / name).read_text())
+        (folder / name).write_text(json.dumps(document | {key: 48}))
     modules = json.loads((folder / "modules.json").read_text())
     (folder / "modules.json").write_text(json.dumps(modules[:2]))  # the file says a pooling and no more
     golden_of("gguf_bert", folder, plain, "the answer with the numbers that the blocks of the GGUF file stand for")
