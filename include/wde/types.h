@@ -153,7 +153,7 @@ using Callback = std::function<void(Result<Response>)>;
 // How an engine is made. An empty string or optional means "as the model's files say", else the
 // default.
 struct EngineOptions {
-  std::string model;              // a folder, or a hub id
+  std::string model;              // a folder, a GGUF file, or a hub id
   std::string revision;           // of a hub id
   std::string hub_token;          // instead of HF_TOKEN's
   std::string hub_cache;          // instead of HF_HUB_CACHE's, a folder
@@ -184,7 +184,8 @@ struct EngineOptions {
   std::optional<std::string> prompt;       // the text put before every input; excludes prompt_name
   std::optional<std::string> prompt_name;  // the default prompt's name
   std::optional<std::string> adapter;      // the default one of the model's adapters; unset: none
-  int max_batch_tokens = 0;                // 0: as the device likes it (a CPU 4096, others 16384)
+  std::vector<std::string> lora;  // PEFT adapters to merge, in this order: folders, hub ids
+  int max_batch_tokens = 0;       // 0: as the device likes it (a CPU 4096, others 16384)
   int max_batch_requests = 512;
   int max_queued_requests = 4096;   // accepted and not yet in a batch
   int threads = 0;                  // CPU threads that compute; 0: every core this process may use

@@ -1,10 +1,12 @@
 #include "base/file.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -86,6 +88,19 @@ bool directory_exists(const std::string& path) {
   return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+Result<std::vector<std::string>> list_folder(const std::string& path) {
+  DIR* folder = ::opendir(path.c_str());
+  if (folder == nullptr) return errno_error(path, "opendir");
+  std::vector<std::string> names;
+  while (const dirent* entry = ::readdir(folder)) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  ::closedir(folder);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
 Result<MappedFile> MappedFile::open(const std::string& path) {
   size_t size_bytes = 0;
   WDE_ASSIGN_OR_RETURN(const int raw, open_regular(path, &size_bytes));
@@ -99,6 +114,11 @@ Result<MappedFile> MappedFile::open(const std::string& path) {
     mapped.data_ = static_cast<const std::byte*>(address);
   }
   return mapped;
+}
+
+void MappedFile::drop_pages() const {
+  // Advice: where it fails, nothing is lost but memory.
+  if (data_ != nullptr) (void)::madvise(const_cast<std::byte*>(data_), size_bytes_, MADV_DONTNEED);
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept { *this = std::move(other); }

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/status.h"
 
@@ -17,6 +18,9 @@ Result<std::string> read_file(const std::string& path, size_t max_bytes);
 // True for an existing regular file (a link to one counts) / folder.
 bool file_exists(const std::string& path);
 bool directory_exists(const std::string& path);
+
+// The names of what a folder holds, sorted. Errors: kNotFound, kIoError; each names the path.
+Result<std::vector<std::string>> list_folder(const std::string& path);
 
 // A file mapped read-only and shared: pages come from the page cache, and several processes share
 // them. Movable, not copyable; the bytes live as long as this object.
@@ -30,6 +34,9 @@ class MappedFile {
   ~MappedFile();
 
   std::span<const std::byte> bytes() const { return {data_, size_bytes_}; }
+  // Takes the pages out of this process's memory; they stay in the page cache, and come back when
+  // they are read.
+  void drop_pages() const;
   const std::string& path() const { return path_; }
 
  private:

@@ -101,7 +101,9 @@ HubOptions hub_options_from_environment() {
 Result<std::string> resolve_model(const std::string& model, const HubOptions& given) {
   if (directory_exists(model)) return model;
   if (file_exists(model)) {
-    return not_found_error("{}: a file; the folder that holds the model is wanted", model);
+    if (model.ends_with(".gguf")) return model;
+    return not_found_error("{}: a file; the folder that holds the model, or a GGUF file, is wanted",
+                           model);
   }
   // Neither a folder nor an id: "/models/x", "./x", "~/x", "a/b/c", "x/".
   if (!is_model_id(model)) {

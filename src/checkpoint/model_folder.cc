@@ -4,7 +4,11 @@
 #include <array>
 
 #include "base/file.h"
+#include "checkpoint/gguf_model.h"
 #include "checkpoint/hub_cache.h"
+#include "checkpoint/lora.h"
+#include "checkpoint/lora_config.h"
+#include "checkpoint/packed_weights.h"
 #include "checkpoint/sentence_modules.h"
 #include "checkpoint/static_table.h"
 
@@ -38,6 +42,7 @@ Status read_config(ModelFolder& folder) {
   if (!file_exists(path))
     return not_found_error("{}: no config.json (not a model's folder?)", folder.transformer_path);
   WDE_ASSIGN_OR_RETURN(folder.config, read_object(path));
+  folder.architectures.clear();
   const Result<const json::array*> architectures = json::get_array(folder.config, "architectures");
   if (!architectures.ok()) return architectures.status().with_context(path);
   if (*architectures == nullptr) return Status();
@@ -74,7 +79,7 @@ Status read_sentence_config(ModelFolder& folder) {
 }
 
 Status read_tokenizer_config(ModelFolder& folder) {
-  const std::string path = folder.transformer_path + "/tokenizer_config.json";
+  const std::string path = folder.tokenizer_path + "/tokenizer_config.json";
   if (!file_exists(path)) return Status();
   WDE_ASSIGN_OR_RETURN(const json::object config, read_object(path));
   const auto limit = read_limit_tokens(config, "model_max_length");
@@ -135,6 +140,7 @@ Result<ModelFolder> open_folder(const std::string& path) {
   folder.path = path;
   while (folder.path.size() > 1 && folder.path.back() == '/') folder.path.pop_back();
   folder.transformer_path = folder.path;
+  folder.tokenizer_path = folder.path;
   folder.revision = snapshot_revision(folder.path);
   return folder;
 }
@@ -149,6 +155,7 @@ Status read_modules(ModelFolder& folder, const ReadOptions& options, json::objec
   folder.route = std::move(list.route);
   *mask_config = std::move(list.mask_config);
   if (!list.transformer_path.empty()) folder.transformer_path += "/" + list.transformer_path;
+  folder.tokenizer_path = folder.transformer_path;
   return Status();
 }
 
@@ -178,14 +185,107 @@ Status read_multi_vector_files(ModelFolder& folder, const json::object& mask_con
   return Status();
 }
 
-}  // namespace
+// ------------------------------------------------------------------ adapters' folders
 
-Result<ModelFolder> read_model_folder(const std::string& path, const ReadOptions& options) {
+constexpr int kMostBases = 4;  // of adapters that stand on each other
+
+constexpr auto kTokenizerFiles =
+    std::to_array<std::string_view>({"tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model",
+                                     "spiece.model", "spm.model", "sentencepiece.bpe.model"});
+
+bool has_tokenizer(const std::string& folder) {
+  return std::any_of(kTokenizerFiles.begin(), kTokenizerFiles.end(), [&](std::string_view name) {
+    return file_exists(folder + "/" + std::string(name));
+  });
+}
+
+Result<ModelFolder> read_folder(const std::string& path, const ReadOptions& options, int depth);
+
+// Takes from the base model what the adapter's folder lacks: the files of sentence-transformers
+// together, config.json, the tokenizer, and always the weights.
+Status read_base(const ReadOptions& options, int depth, ModelFolder& folder) {
+  const std::string adapter = folder.transformer_path;
+  WDE_ASSIGN_OR_RETURN(const LoraConfig config, read_lora_config(adapter));
+  const std::string& name = config.base_model;
+  const auto context = [&](const Status& status) {
+    return status.with_context(adapter + "/" + kAdapterConfigName + ": the base model \"" + name +
+                               "\"");
+  };
+  if (depth == kMostBases) return context(data_loss_error("stands on too many others"));
+  std::string path = adapter + "/" + name;  // a folder beside the adapter
+  if (name.empty() || name.starts_with('/') || !directory_exists(path)) path = name;
+  if (options.find_base) {
+    Result<std::string> found = options.find_base(path, config.base_revision);
+    if (!found.ok()) return context(found.status());
+    path = std::move(found).value();
+  }
+  Result<ModelFolder> read = read_folder(path, options, depth + 1);
+  if (!read.ok()) return context(read.status());
+  ModelFolder& base = read.value();
+  if (base.input != InputModule::kTransformer)
+    return context(unsupported_error("{} is no transformer", path));
+  const std::string tokenizer_path = has_tokenizer(adapter) ? adapter : base.tokenizer_path;
+  const bool has_modules = file_exists(folder.path + "/modules.json");
+  if (has_modules) {
+    folder.config = std::move(base.config);
+    folder.architectures = std::move(base.architectures);
+    folder.weights = std::move(base.weights);
+  } else {
+    base.path = folder.path;
+    base.transformer_path = adapter;
+    base.revision = folder.revision;
+    base.late_interaction.reset();
+    std::swap(folder, base);
+  }
+  folder.tokenizer_path = tokenizer_path;
+  return {};
+}
+
+Status open_merged_weights(ModelFolder& folder) {
+  const std::string& path = folder.transformer_path;
+  if (has_weights(path) || !is_adapter(path)) {
+    WDE_ASSIGN_OR_RETURN(folder.weights, open_weights(path));
+    auto unpacked = unpack_quantized(folder.weights, folder.config);
+    if (!unpacked.ok()) return unpacked.status().with_context(path);
+    folder.weights = std::move(unpacked).value();
+  }
+  if (!file_exists(path + "/" + kAdapterConfigName)) return {};
+  WDE_ASSIGN_OR_RETURN(folder.weights, merge_lora(folder.weights, path));
+  return {};
+}
+
+// A folder's terms for what a GGUF file says.
+Result<ModelFolder> read_gguf(const std::string& path, const ReadOptions& options) {
+  WDE_ASSIGN_OR_RETURN(GgufFile file, open_gguf(path));
+  Result<GgufModel> model = read_gguf_model(std::move(file));
+  if (!model.ok()) return model.status().with_context(path);
+  ModelFolder folder;
+  folder.path = folder.transformer_path = folder.tokenizer_path = path;
+  folder.config = std::move(model->config);
+  for (const json::value& name : folder.config["architectures"].as_array())
+    folder.architectures.emplace_back(name.as_string());
+  folder.vocabulary = std::move(model->vocabulary);
+  if (!model->pooling.empty()) {
+    folder.modules.push_back(PoolingModule{
+        .modes = {model->pooling}, .embedding_dimension = folder.config["hidden_size"].as_int64()});
+  }
+  if (options.weights) folder.weights = std::move(model->weights);
+  return folder;
+}
+
+Result<ModelFolder> read_folder(const std::string& path, const ReadOptions& options, int depth) {
+  WDE_ASSIGN_OR_RETURN(const std::string gguf, find_gguf(path));
+  if (!gguf.empty() && !is_adapter(path)) return read_gguf(gguf, options);
   WDE_ASSIGN_OR_RETURN(ModelFolder folder, open_folder(path));
   json::object mask_config;
   WDE_RETURN_IF_ERROR(read_modules(folder, options, &mask_config));
   if (folder.input == InputModule::kTransformer) {
-    WDE_RETURN_IF_ERROR(read_config(folder));
+    if (is_adapter(folder.transformer_path)) {
+      WDE_RETURN_IF_ERROR(read_base(options, depth, folder));
+    }
+    if (folder.config.empty() || file_exists(folder.transformer_path + "/config.json")) {
+      WDE_RETURN_IF_ERROR(read_config(folder));
+    }
   } else {
     WDE_RETURN_IF_ERROR(read_static_table(options, &folder));
   }
@@ -194,7 +294,43 @@ Result<ModelFolder> read_model_folder(const std::string& path, const ReadOptions
   WDE_RETURN_IF_ERROR(read_sentence_transformers_config(folder));
   WDE_RETURN_IF_ERROR(read_multi_vector_files(folder, mask_config));
   if (options.weights && folder.input == InputModule::kTransformer) {
-    WDE_ASSIGN_OR_RETURN(folder.weights, open_weights(folder.transformer_path));
+    WDE_RETURN_IF_ERROR(open_merged_weights(folder));
+  }
+  return folder;
+}
+
+}  // namespace
+
+Result<std::string> find_gguf(const std::string& path) {
+  constexpr std::string_view kEnding = ".gguf";
+  if (path.ends_with(kEnding) && file_exists(path)) return path;
+  if (!directory_exists(path) || file_exists(path + "/config.json")) return std::string();
+  WDE_ASSIGN_OR_RETURN(const std::vector<std::string> names, list_folder(path));
+  std::string found;
+  for (const std::string& name : names) {
+    if (!name.ends_with(kEnding) || !file_exists(path + "/" + name)) continue;
+    if (!found.empty()) {
+      return data_loss_error("{} holds several GGUF files ({} and {}): name one", path, found,
+                             name);
+    }
+    found = name;
+  }
+  return found.empty() ? found : path + "/" + found;
+}
+
+bool is_adapter(const std::string& folder) {
+  return file_exists(folder + "/" + kAdapterConfigName) && !has_weights(folder);
+}
+
+Result<ModelFolder> read_model_folder(const std::string& path, const ReadOptions& options) {
+  WDE_ASSIGN_OR_RETURN(ModelFolder folder, read_folder(path, options, 0));
+  if (!options.lora.empty() && folder.input != InputModule::kTransformer) {
+    return unsupported_error("{}: --lora with a model that is no transformer", path);
+  }
+  for (const std::string& adapter : options.lora) {
+    WDE_ASSIGN_OR_RETURN(const LoraConfig config, read_lora_config(adapter));
+    if (!options.weights) continue;
+    WDE_ASSIGN_OR_RETURN(folder.weights, merge_lora(folder.weights, adapter));
   }
   return folder;
 }

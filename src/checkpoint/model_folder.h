@@ -2,6 +2,7 @@
 // sentence-transformers' module files. Says what is there; decides nothing about what to load.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -76,6 +77,11 @@ struct ModelFolder {
   // Where config.json, the tokenizer's files and the weights lie: `path`, or the sub-folder that
   // modules.json gives its Transformer.
   std::string transformer_path;
+  // Where the tokenizer's files lie: `transformer_path`, or the base model's where an adapter's
+  // folder has none.
+  std::string tokenizer_path;
+  // Of a GGUF file: its vocabulary, instead of a tokenizer's files (checkpoint/gguf_model.h).
+  std::optional<json::object> vocabulary;
   std::string revision;                    // commit of a hub snapshot, else empty
   json::object config;                     // config.json
   std::vector<std::string> architectures;  // its "architectures"
@@ -108,17 +114,40 @@ struct ReadOptions {
   // Which route of a Router is wanted, "query" or "document" as a rule; where there is no route of
   // this name, or it is empty, the Router's default is taken.
   std::string route;
+  // Folders of adapters that are merged into the weights, in this order (checkpoint/lora.h).
+  std::vector<std::string> lora;
+  // From what an adapter calls its base model, a folder or a hub id with a revision that may be
+  // empty, to the folder. Null: folders only. Errors are passed on.
+  std::function<Result<std::string>(const std::string& model, const std::string& revision)>
+      find_base;
 };
 
-// Errors: kNotFound (no folder, no config.json, no weights), kDataLoss (broken or lying files),
-// kUnsupported (a module type or a weights format that is not supported: that of torch before 1.6
-// comes with how to convert). Every message names the file.
+// `path` may be a GGUF file, or a folder with no config.json and one GGUF file: what a folder's
+// files say is then read from it (checkpoint/gguf_model.h), with its pooling as the only module.
+//
+// Beside a model's folder this reads an adapter's: adapter_config.json, without weights of its own.
+// What it lacks of a model's files is its base model's ("base_model_name_or_path", which may be an
+// adapter's folder too), whose weights it is merged into. Where there are weights beside
+// adapter_config.json, the adapter is merged into those. Errors: kNotFound (no folder, no
+// config.json, no weights), kDataLoss (broken or lying files), kUnsupported (a module type or a
+// weights format that is not supported: that of torch before 1.6 comes with how to convert). Every
+// message names the file.
 Result<ModelFolder> read_model_folder(const std::string& path, const ReadOptions& options = {});
 
 // The `transformer_path` of the folder `path`, from its modules.json alone: where the tokenizer's
 // files lie; `route` as in ReadOptions. Errors: kNotFound (no folder), kDataLoss, kUnsupported as
 // above.
 Result<std::string> find_transformer_folder(const std::string& path, const std::string& route = "");
+
+// The GGUF file that `path` is, or that is all the model in the folder `path`; empty for none.
+// Errors: kDataLoss for a folder with several.
+Result<std::string> find_gguf(const std::string& path);
+
+// Whether the folder holds an adapter and no weights of its own.
+bool is_adapter(const std::string& folder);
+
+// Whether the folder has any of the files that open_weights looks for.
+bool has_weights(const std::string& folder);
 
 // model.safetensors, or model.safetensors.index.json with its shards; else pytorch_model.bin, or
 // pytorch_model.bin.index.json with its shards (checkpoint/torch_file.h).

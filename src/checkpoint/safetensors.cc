@@ -231,6 +231,10 @@ class SafetensorsSource final : public WeightSource {
     return names;
   }
 
+  void drop_pages() const override {
+    if (file_) file_->drop_pages();
+  }
+
  private:
   std::optional<MappedFile> file_;  // keeps layout_.data alive
   Layout layout_;

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "checkpoint/idf_table.h"
 #include "checkpoint/relative_path.h"
+#include "tensor/computed_rows.h"
 
 namespace wde::checkpoint {
 namespace {
@@ -101,7 +102,7 @@ Result<StaticTable> find_table(const WeightSource& source, InputModule input) {
 
 std::vector<float> as_f32(const TensorView& view) {
   std::vector<float> values(static_cast<size_t>(view.shape.elements()));
-  convert_elements(view.data, view.dtype, values.data(), DType::kF32, values.size());
+  read_f32(view, values.data());
   return values;
 }
 

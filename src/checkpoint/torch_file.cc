@@ -348,6 +348,10 @@ class TorchSource final : public WeightSource {
     return names;
   }
 
+  void drop_pages() const override {
+    if (file_) file_->drop_pages();
+  }
+
  private:
   std::optional<MappedFile> file_;  // keeps the views alive
   StateDict dict_;

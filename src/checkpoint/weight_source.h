@@ -11,7 +11,8 @@
 
 namespace wde::checkpoint {
 
-// Immutable; thread-safe. Views point into the source (mapped files) and live as long as it does.
+// Immutable; thread-safe. Views point into the source (mapped files, or rows that it computes:
+// tensor/computed_rows.h) and live as long as it does.
 class WeightSource {
  public:
   virtual ~WeightSource() = default;
@@ -20,6 +21,11 @@ class WeightSource {
   // Errors: kNotFound (names the tensor and the nearest name there is).
   virtual Result<TensorView> tensor(std::string_view name) const = 0;
   virtual std::vector<std::string> names() const = 0;
+  // Tensors that an adapter changed or brought and that nobody has asked for so far.
+  virtual std::vector<std::string> unread_changes() const { return {}; }
+  // Lets go of mapped pages: for when all has been read that will be. Views stay valid; what is
+  // read again comes back from the page cache.
+  virtual void drop_pages() const {}
 
   // tensor(), checked: a floating-point dtype and exactly this shape.
   // Errors: also kDataLoss naming the tensor, the expected and the found shape or dtype.

@@ -1,4 +1,5 @@
 // open_weights: which of a folder's files hold the weights, and several shards as one source.
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -54,6 +55,13 @@ class ShardedSource final : public WeightSource {
     names.reserve(shards_.size());
     for (const auto& named : shards_) names.push_back(named.first);
     return names;
+  }
+
+  void drop_pages() const override {
+    std::set<const WeightSource*> dropped;
+    for (const auto& [name, shard] : shards_) {
+      if (dropped.insert(shard.get()).second) shard->drop_pages();
+    }
   }
 
  private:
@@ -115,6 +123,13 @@ Result<ShardPointer> open_sharded(const std::string& folder, const std::string& 
 }
 
 }  // namespace
+
+bool has_weights(const std::string& folder) {
+  return std::any_of(std::begin(kWeightsNames), std::end(kWeightsNames),
+                     [&](const WeightsName& known) {
+                       return file_exists(folder + "/" + std::string(known.name));
+                     });
+}
 
 Result<std::shared_ptr<const WeightSource>> open_weights(const std::string& folder) {
   for (const WeightsName& known : kWeightsNames) {

@@ -17,7 +17,7 @@ Result<std::unique_ptr<Head>> TokenLogitsHead::load(layers::LoadContext& context
   }
   std::vector<TensorView> rows;
   for (const int32_t token : tokens) rows.push_back(output.weight.slice_rows(token, 1));
-  std::vector<float> storage;
+  std::unique_ptr<ComputedRows> storage;
   auto head = std::make_unique<TokenLogitsHead>();
   WDE_ASSIGN_OR_RETURN(head->output_,
                        load_f32_linear(context, layers::stack_rows(rows, &storage), TensorView()));

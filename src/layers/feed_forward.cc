@@ -29,7 +29,7 @@ Result<std::unique_ptr<FeedForward>> GatedMlp::load(LoadContext& context, const 
                                                     ops::Activation activation) {
   auto mlp = std::make_unique<GatedMlp>();
   mlp->activation_ = activation;
-  std::vector<float> weight_storage, bias_storage;
+  std::unique_ptr<ComputedRows> weight_storage, bias_storage;
   const TensorView weight =
       stack_rows(std::array{weights.gate_weight, weights.up_weight}, &weight_storage);
   const TensorView bias = stack_rows(std::array{weights.gate_bias, weights.up_bias}, &bias_storage);

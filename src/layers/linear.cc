@@ -1,8 +1,18 @@
 #include "layers/linear.h"
 
 #include "base/status.h"
+#include "tensor/computed_rows.h"
 
 namespace wde::layers {
+namespace {
+
+using ops::WeightFormat;
+
+std::optional<CodeLayout> code_layout(const TensorView& weight) {
+  return weight.computed == nullptr ? std::nullopt : weight.computed->code_layout();
+}
+
+}  // namespace
 
 Result<Linear> Linear::load(LoadContext& context, const TensorView& weight, const TensorView& bias,
                             ops::Activation activation, const LowRankWeights& low_rank) {
@@ -20,6 +30,11 @@ Result<Linear> Linear::load(LoadContext& context, const TensorView& weight, cons
                      .weights = context.weights,
                      .bias = bias.data != nullptr,
                      .activation = activation};
+  // A checkpoint's codes stay codes: as exact as their f32 numbers, and a fraction of the memory.
+  if (const auto codes = code_layout(matrix); codes && context.weights == WeightFormat::kDType) {
+    linear.problem_.weights = WeightFormat::kCodes;
+    linear.problem_.codes = *codes;
+  }
   if (context.planning) {
     context.weight_bytes += ops::packed_bytes(linear.problem_);
     return linear;
@@ -27,7 +42,7 @@ Result<Linear> Linear::load(LoadContext& context, const TensorView& weight, cons
   std::vector<float> bias_values(linear.problem_.bias ? static_cast<size_t>(linear.problem_.n) : 0);
   ops::GemmWeights weights{.weight = matrix};
   if (linear.problem_.bias) {
-    convert_elements(bias.data, bias.dtype, bias_values.data(), DType::kF32, bias_values.size());
+    read_f32(bias, bias_values.data());
     weights.bias = TensorView::contiguous(bias_values.data(), DType::kF32, {linear.problem_.n});
   }
   WDE_ASSIGN_OR_RETURN(linear.gemm_, ops::create_gemm(linear.problem_, weights, *context.device,

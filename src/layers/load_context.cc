@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "base/status.h"
+#include "tensor/computed_rows.h"
 
 namespace wde::layers {
 namespace {
@@ -20,6 +21,65 @@ Result<TensorView> upload(LoadContext& context, const void* host, DType dtype, c
   return view;
 }
 
+// Row by row, so that a large table is there once.
+Result<TensorView> load_computed_table(LoadContext& context, const TensorView& host) {
+  TensorView table = TensorView::contiguous(nullptr, context.dtype, host.shape);
+  context.weight_bytes += table.span_bytes();
+  if (context.planning) return table;
+  WDE_ASSIGN_OR_RETURN(Storage storage, context.device->allocate(table.span_bytes()));
+  table.data = storage.data();
+  const std::unique_ptr<Stream> stream = context.device->create_stream();
+  const auto columns = static_cast<size_t>(host.row_elements());
+  const size_t row_bytes = columns * dtype_size_bytes(table.dtype);
+  std::vector<float> row(columns);
+  std::vector<std::byte> converted(row_bytes);
+  for (int64_t r = 0; r < host.rows(); ++r) {
+    read_f32(host.slice_rows(r, 1), row.data());
+    convert_elements(row.data(), DType::kF32, converted.data(), table.dtype, columns);
+    stream->copy_to_device(
+        static_cast<std::byte*>(storage.data()) + static_cast<size_t>(r) * row_bytes,
+        converted.data(), row_bytes);
+    WDE_RETURN_IF_ERROR(stream->synchronize());
+  }
+  context.store->add(std::move(storage));
+  return table;
+}
+
+class StackedRows final : public ComputedRows {
+ public:
+  StackedRows(std::span<const TensorView> parts, const Shape& shape)
+      : ComputedRows(shape), parts_(parts.begin(), parts.end()) {
+    layout_ = layout_of(parts_.front());
+    for (const TensorView& part : parts_) {
+      if (layout_of(part) != layout_) layout_.reset();
+    }
+  }
+
+  void read_row(int64_t row, float* to) const override {
+    const TensorView& part = find(&row);
+    read_f32(part.slice_rows(row, 1), to);
+  }
+  std::optional<CodeLayout> code_layout() const override { return layout_; }
+  void read_codes(int64_t row, uint8_t* codes, float* scales, float* offsets) const override {
+    const TensorView& part = find(&row);
+    part.computed->read_codes(part.computed->first_row(part) + row, codes, scales, offsets);
+  }
+
+ private:
+  static std::optional<CodeLayout> layout_of(const TensorView& part) {
+    return part.computed == nullptr ? std::nullopt : part.computed->code_layout();
+  }
+  // The part with the row, which becomes the part's own.
+  const TensorView& find(int64_t* row) const {
+    size_t i = 0;
+    while (*row >= parts_[i].rows()) *row -= parts_[i++].rows();
+    return parts_[i];
+  }
+
+  std::vector<TensorView> parts_;
+  std::optional<CodeLayout> layout_;
+};
+
 }  // namespace
 
 Result<TensorView> load_f32(LoadContext& context, const TensorView& host) {
@@ -27,7 +87,7 @@ Result<TensorView> load_f32(LoadContext& context, const TensorView& host) {
   context.weight_bytes += elements * sizeof(float);
   if (context.planning) return TensorView::contiguous(nullptr, DType::kF32, host.shape);
   std::vector<float> values(elements);
-  convert_elements(host.data, host.dtype, values.data(), DType::kF32, elements);
+  read_f32(host, values.data());
   return upload(context, values.data(), DType::kF32, host.shape);
 }
 
@@ -48,6 +108,7 @@ Result<TensorView> allocate_parameter(LoadContext& context, DType dtype, const S
 }
 
 Result<TensorView> load_table(LoadContext& context, const TensorView& host) {
+  if (host.computed != nullptr) return load_computed_table(context, host);
   const bool readable = host.dtype == DType::kF32 || host.dtype == DType::kBF16;
   const bool aligned = reinterpret_cast<uintptr_t>(host.data) % dtype_size_bytes(host.dtype) == 0;
   if (!readable || (context.device->host_addressable() && !aligned)) return load_f32(context, host);
@@ -56,23 +117,17 @@ Result<TensorView> load_table(LoadContext& context, const TensorView& host) {
   return upload(context, host.data, host.dtype, host.shape);
 }
 
-TensorView stack_rows(std::span<const TensorView> parts, std::vector<float>* storage) {
+TensorView stack_rows(std::span<const TensorView> parts, std::unique_ptr<ComputedRows>* storage) {
   int64_t rows = 0;
   for (const TensorView& part : parts) {
     WDE_CHECK((part.data == nullptr) == (parts.front().data == nullptr));
     rows += part.rows();
   }
   if (parts.front().data == nullptr) return {};
-  const int64_t columns = parts.front().row_elements();
-  storage->resize(static_cast<size_t>(rows * columns));
-  float* at = storage->data();
-  for (const TensorView& part : parts) {
-    const auto elements = static_cast<size_t>(part.shape.elements());
-    convert_elements(part.data, part.dtype, at, DType::kF32, elements);
-    at += elements;
-  }
-  const Shape shape = parts.front().shape.rank() == 1 ? Shape{rows} : Shape{rows, columns};
-  return TensorView::contiguous(storage->data(), DType::kF32, shape);
+  Shape shape = parts.front().shape;
+  shape.set_dim(0, rows);
+  *storage = std::make_unique<StackedRows>(parts, shape);
+  return (*storage)->view();
 }
 
 }  // namespace wde::layers

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ops/gemm.h"
+#include "tensor/computed_rows.h"
 #include "tensor/device.h"
 
 namespace wde::layers {
@@ -46,13 +47,15 @@ Result<TensorView> load_i32(LoadContext& context, const TensorView& host);
 Result<TensorView> allocate_parameter(LoadContext& context, DType dtype, const Shape& shape);
 
 // An embedding table: used where it is mapped when the device reaches host memory and the dtype is
-// one that the ops read (f32, bf16; aligned), else copied. The caller keeps the mapping alive.
-// Errors: kResourceExhausted.
+// one that the ops read (f32, bf16; aligned), else copied, as f32; one that is computed, in the
+// model's dtype. The caller keeps the mapping alive. Errors: kResourceExhausted.
 Result<TensorView> load_table(LoadContext& context, const TensorView& host);
 
-// Rows of several matrices with the same columns, one below the other, as f32 on the host (a fused
-// QKV projection). The views' owner is `*storage`. Parts whose data is null, as the biases of
-// layers without: all of them or none; the answer's data is null then.
-TensorView stack_rows(std::span<const TensorView> parts, std::vector<float>* storage);
+// Rows of several matrices with the same columns, or vectors, one below the other, on the host (a
+// fused QKV projection). Nothing is copied: rows are read when they are asked for, and codes stay
+// codes where all parts have the same layout. The view's owner is `*storage`; the parts must live
+// as long. Parts whose data is null, as the biases of layers without: all of them or none; the
+// answer's data is null then.
+TensorView stack_rows(std::span<const TensorView> parts, std::unique_ptr<ComputedRows>* storage);
 
 }  // namespace wde::layers

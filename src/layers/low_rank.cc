@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/status.h"
+#include "tensor/computed_rows.h"
 
 namespace wde::layers {
 
@@ -13,12 +14,10 @@ TensorView append_columns(const TensorView& weight, const LowRankWeights& low_ra
   storage->resize(static_cast<size_t>(N * width));
   for (int64_t n = 0; n < N; ++n) {
     float* row = storage->data() + n * width;
-    convert_elements(weight.slice_rows(n, 1).data, weight.dtype, row, DType::kF32,
-                     static_cast<size_t>(K));
+    read_f32(weight.slice_rows(n, 1), row);
     for (int64_t i = 0; i < low_rank.adapters; ++i) {
       float* columns = row + K + i * r;
-      convert_elements(low_rank.up.slice_rows(i * N + n, 1).data, low_rank.up.dtype, columns,
-                       DType::kF32, static_cast<size_t>(r));
+      read_f32(low_rank.up.slice_rows(i * N + n, 1), columns);
       for (int64_t c = 0; c < r; ++c) columns[c] *= low_rank.scale;
     }
   }
@@ -39,8 +38,7 @@ Result<std::unique_ptr<LowRankInput>> LowRankInput::load(LoadContext& context,
     }
     std::vector<float> matrix(static_cast<size_t>(problem.n * K));
     if (i < weights.adapters) {
-      convert_elements(weights.down.slice_rows(i * r, r).data, weights.down.dtype,
-                       matrix.data() + i * r * K, DType::kF32, static_cast<size_t>(r * K));
+      read_f32(weights.down.slice_rows(i * r, r), matrix.data() + i * r * K);
     }
     WDE_ASSIGN_OR_RETURN(
         auto gemm,

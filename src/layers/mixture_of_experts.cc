@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "tensor/computed_rows.h"
 
 namespace wde::layers {
 namespace {
@@ -14,8 +15,7 @@ std::vector<float> transpose_each(const TensorView& down, int64_t experts) {
   std::vector<float> transposed(static_cast<size_t>(down.shape.elements()));
   std::vector<float> row(C);
   for (size_t r = 0; r < static_cast<size_t>(down.rows()); ++r) {
-    convert_elements(down.slice_rows(static_cast<int64_t>(r), 1).data, down.dtype, row.data(),
-                     DType::kF32, C);
+    read_f32(down.slice_rows(static_cast<int64_t>(r), 1), row.data());
     float* expert = transposed.data() + r / F * C * F;
     for (size_t c = 0; c < C; ++c) expert[c * F + r % F] = row[c];
   }
@@ -47,7 +47,7 @@ Result<std::unique_ptr<FeedForward>> MixtureOfExperts::load(LoadContext& context
                            .down = TensorView::contiguous(
                                down.data(), DType::kF32, {choice.experts * C, problem.inner_size})};
   if (!bias.empty()) {
-    convert_elements(weights.bias.data, weights.bias.dtype, bias.data(), DType::kF32, bias.size());
+    read_f32(weights.bias, bias.data());
     host.bias = TensorView::contiguous(bias.data(), DType::kF32, {C});
   }
   WDE_ASSIGN_OR_RETURN(layer->experts_, ops::create_experts(problem, host, *context.device,

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/status.h"
+#include "tensor/computed_rows.h"
 
 namespace wde::layers {
 
@@ -29,7 +30,7 @@ Result<TensorView> load_distance_bias(LoadContext& context, const RelativeBucket
   if (context.planning)
     return load_f32(context, TensorView::contiguous(nullptr, DType::kF32, shape));
   std::vector<float> learned(static_cast<size_t>(table.shape.elements()));
-  convert_elements(table.data, table.dtype, learned.data(), DType::kF32, learned.size());
+  read_f32(table, learned.data());
   std::vector<float> bias;
   bias.reserve(static_cast<size_t>(shape.elements()));
   for (int64_t head = 0; head < heads; ++head) {

@@ -13,7 +13,7 @@ Result<SelfAttention> SelfAttention::load(LoadContext& context, const SelfAttent
   SelfAttention layer;
   layer.problem_ = problem;
   layer.rotary_ = std::move(rotary);
-  std::vector<float> weight_storage, bias_storage;
+  std::unique_ptr<ComputedRows> weight_storage, bias_storage;
   const std::array qkv_weights = {weights.query_weight, weights.key_weight, weights.value_weight};
   const std::array qkv_biases = {weights.query_bias, weights.key_bias, weights.value_bias};
   const TensorView weight = stack_rows(qkv_weights, &weight_storage);

@@ -6,6 +6,7 @@
 #include "models/block_weights.h"
 #include "models/config_fields.h"
 #include "models/decoder_mask.h"
+#include "tensor/computed_rows.h"
 
 namespace wde::models {
 namespace {
@@ -25,7 +26,7 @@ Result<Transposed> load_transposed(const Weights& weights, const std::string& mo
   WDE_ASSIGN_OR_RETURN(matrix.bias, weights.tensor(module + ".bias", {outputs}));
   const auto size = static_cast<size_t>(inputs * outputs);
   std::vector<float> values(size);
-  convert_elements(stored.data, stored.dtype, values.data(), DType::kF32, size);
+  read_f32(stored, values.data());
   matrix.storage.resize(size);
   for (int64_t i = 0; i < inputs; ++i) {
     for (int64_t o = 0; o < outputs; ++o) {

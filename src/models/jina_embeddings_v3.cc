@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "models/block_weights.h"
 #include "models/config_fields.h"
+#include "tensor/computed_rows.h"
 
 namespace wde::models {
 namespace {
@@ -58,6 +59,7 @@ class AdaptedSource final : public checkpoint::WeightSource {
 
 // [n, rows, columns] as [n rows, columns].
 TensorView flatten(const TensorView& view) {
+  WDE_CHECK(view.computed == nullptr);
   return TensorView::contiguous(view.data, view.dtype,
                                 {view.shape[0] * view.shape[1], view.shape[2]});
 }
@@ -179,7 +181,7 @@ class Loader {
 
   static std::vector<float> to_f32_vector(const TensorView& view) {
     std::vector<float> values(static_cast<size_t>(view.shape.elements()));
-    convert_elements(view.data, view.dtype, values.data(), DType::kF32, values.size());
+    read_f32(view, values.data());
     return values;
   }
 

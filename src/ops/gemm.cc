@@ -24,6 +24,10 @@ std::string problem_refusal(const GemmProblem& problem) {
     return fmt::format("dtypes {} to {} (f32 and bf16 can be done)", dtype_name(problem.dtype),
                        dtype_name(problem.output_dtype));
   }
+  const int bits = problem.codes.bits;
+  if (problem.weights == WeightFormat::kCodes && bits != 4 && bits != 8) {
+    return fmt::format("codes of {} bits (4 and 8 can be done)", bits);
+  }
   if (problem.n < 1 || problem.k < 1) {
     return fmt::format("a matrix of {} x {}", problem.n, problem.k);
   }
@@ -34,6 +38,9 @@ void check_weights(const GemmProblem& problem, const GemmWeights& weights) {
   const TensorView& weight = weights.weight;
   WDE_CHECK(weight.data != nullptr && weight.shape == Shape({problem.n, problem.k}));
   WDE_CHECK(is_float(weight.dtype) || weight.dtype == DType::kF16);
+  if (problem.weights == WeightFormat::kCodes) {
+    WDE_CHECK(weight.computed != nullptr && weight.computed->code_layout() == problem.codes);
+  }
   WDE_CHECK(problem.bias == (weights.bias.data != nullptr));
   if (problem.bias) {
     WDE_CHECK(weights.bias.dtype == DType::kF32 && weights.bias.shape == Shape({problem.n}));
@@ -43,6 +50,15 @@ void check_weights(const GemmProblem& problem, const GemmWeights& weights) {
 }  // namespace
 
 size_t packed_bytes(const GemmProblem& problem) {
+  if (problem.weights == WeightFormat::kCodes) {
+    const CodeLayout& codes = problem.codes;
+    const auto vectors =
+        static_cast<size_t>(codes.groups * (codes.zero_code ? 1 : 2)) + (problem.bias ? 1u : 0u);
+    return static_cast<size_t>(problem.n) *
+               (static_cast<size_t>(problem.k) * static_cast<size_t>(codes.bits) / 8 +
+                vectors * sizeof(float)) +
+           codes.group_of.size_bytes();
+  }
   const bool int8 = problem.weights == WeightFormat::kInt8;
   const size_t vectors = (problem.bias ? 1u : 0u) + (int8 ? 1u : 0u);
   return static_cast<size_t>(problem.n) *

@@ -7,12 +7,16 @@
 #include <string_view>
 
 #include "ops/ops.h"
+#include "tensor/computed_rows.h"
 
 namespace wde::ops {
 
 enum class WeightFormat {
   kDType,  // the problem's dtype
   kInt8,   // 8 bits, one scale an output; x is quantized row by row as it comes (ops/quantize.h)
+  // Codes of 4 or 8 bits with scales for groups of inputs, as the checkpoint has them: they stay so
+  // in memory, and are multiplied as the f32 numbers that they stand for.
+  kCodes,
 };
 
 struct GemmProblem {
@@ -23,6 +27,7 @@ struct GemmProblem {
   WeightFormat weights = WeightFormat::kDType;
   bool bias = false;
   Activation activation = Activation::kNone;
+  CodeLayout codes;  // of kCodes; what it points to is read only while the Gemm is created
 };
 
 // What the packed weights, the bias and the scales take, but for padding.
@@ -30,8 +35,10 @@ size_t packed_bytes(const GemmProblem& problem);
 
 // Weights as the checkpoint has them, in host memory; read only while the Gemm is created.
 struct GemmWeights {
-  TensorView weight;  // [n, k] (torch.nn.Linear.weight), f32, bf16 or f16, any row stride
-  TensorView bias;    // f32 [n]; data null when the problem has no bias
+  // [n, k] (torch.nn.Linear.weight): f32, bf16 or f16 of any row stride, or computed; for kCodes,
+  // with the problem's layout.
+  TensorView weight;
+  TensorView bias;  // f32 [n]; data null when the problem has no bias
 };
 
 // One packed matrix. Immutable after creation: any number of threads and workers may run it at

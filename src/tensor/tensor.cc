@@ -41,7 +41,8 @@ std::string Shape::to_string() const {
 }
 
 TensorView TensorView::contiguous(void* data, DType dtype, const Shape& shape) {
-  TensorView view{.data = data, .dtype = dtype, .shape = shape, .row_stride = 0};
+  TensorView view{
+      .data = data, .dtype = dtype, .shape = shape, .row_stride = 0, .computed = nullptr};
   view.row_stride = view.row_elements();
   return view;
 }
@@ -62,6 +63,7 @@ TensorView TensorView::slice_rows(int64_t begin, int64_t count) const {
 }
 
 TensorView TensorView::slice_columns(int64_t begin, int64_t count) const {
+  WDE_CHECK(computed == nullptr);
   WDE_CHECK(shape.rank() == 2 && begin >= 0 && count >= 0 && begin <= shape[1] - count);
   TensorView view = *this;
   view.shape.set_dim(1, count);

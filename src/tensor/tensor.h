@@ -15,6 +15,8 @@
 
 namespace wde {
 
+class ComputedRows;
+
 // Up to 4 dimensions, outermost first.
 class Shape {
  public:
@@ -46,6 +48,9 @@ struct TensorView {
   DType dtype = DType::kF32;
   Shape shape;
   int64_t row_stride = 0;
+  // Of a checkpoint's tensors only: who computes the rows, where no memory holds them
+  // (tensor/computed_rows.h). `data` is then not null, and must not be read.
+  const ComputedRows* computed = nullptr;
 
   static TensorView contiguous(void* data, DType dtype, const Shape& shape);
 

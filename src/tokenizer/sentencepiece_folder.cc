@@ -1,15 +1,14 @@
 #include "tokenizer/sentencepiece_folder.h"
 
 #include <algorithm>
-#include <unordered_map>
 
 #include "base/file.h"
 #include "tokenizer/base64.h"
 #include "tokenizer/legacy_folder.h"
 #include "tokenizer/sentencepiece_family.h"
+#include "tokenizer/sentencepiece_merges.h"
 #include "tokenizer/sentencepiece_model.h"
 #include "tokenizer/special_tokens.h"
-#include "tokenizer/unicode.h"
 
 namespace wde::tokenizer {
 namespace {
@@ -81,42 +80,7 @@ void avoid_numbers_with_commas(std::vector<Piece>& pieces) {
   }
 }
 
-using Ids = std::unordered_map<std::string_view, int64_t>;
-
-// Every way to cut a piece into two others, best piece first (transformers before 5 orders the ways
-// of one piece like this, and so do the tokenizer.json of the hub).
-array make_merges(const std::vector<Piece>& pieces, const Ids& ids) {
-  struct Way {
-    float score;
-    int64_t left, right;
-  };
-  std::vector<Way> all;
-  for (const Piece& piece : pieces) {
-    const std::string_view text = piece.text;
-    const auto first = static_cast<ptrdiff_t>(all.size());
-    const char* at = text.data();
-    for (unicode::next(at); at != text.data() + text.size(); unicode::next(at)) {
-      const auto cut = static_cast<size_t>(at - text.data());
-      const auto left = ids.find(text.substr(0, cut)), right = ids.find(text.substr(cut));
-      if (left == ids.end() || right == ids.end()) continue;
-      all.push_back({piece.score, left->second, right->second});
-    }
-    std::sort(all.begin() + first, all.end(), [](const Way& a, const Way& b) {
-      return std::pair(a.left, a.right) < std::pair(b.left, b.right);
-    });
-  }
-  std::stable_sort(all.begin(), all.end(),
-                   [](const Way& a, const Way& b) { return a.score > b.score; });
-  array merges;
-  merges.reserve(all.size());
-  for (const Way& way : all) {
-    merges.push_back(array{value(pieces[static_cast<size_t>(way.left)].text),
-                           value(pieces[static_cast<size_t>(way.right)].text)});
-  }
-  return merges;
-}
-
-object make_bpe_spec(const Source& from, const std::vector<Piece>& pieces, const Ids& ids) {
+object make_bpe_spec(const Source& from, const std::vector<Piece>& pieces, const PieceIds& ids) {
   object vocab;
   vocab.reserve(pieces.size());
   for (size_t id = 0; id < pieces.size(); ++id) vocab[pieces[id].text] = static_cast<int64_t>(id);
@@ -125,7 +89,7 @@ object make_bpe_spec(const Source& from, const std::vector<Piece>& pieces, const
                  {"fuse_unk", true},
                  {"byte_fallback", from.family.byte_fallback}};
   spec["vocab"] = std::move(vocab);
-  spec["merges"] = make_merges(pieces, ids);
+  spec["merges"] = merges_of_pieces(pieces, ids);
   return spec;
 }
 
@@ -144,7 +108,7 @@ object make_unigram_spec(const Source& from, const std::vector<Piece>& pieces) {
 }
 
 Result<object> make_model_spec(const Source& from, const std::vector<Piece>& pieces,
-                               const Ids& ids) {
+                               const PieceIds& ids) {
   using Algorithm = SentencepieceModel::Algorithm;
   if (from.model.space_is_suffix)
     return unsupported_error("a sentencepiece model with treat_whitespace_as_suffix");
@@ -345,7 +309,7 @@ Result<object> spec_from_sentencepiece(const std::string& folder, const std::str
   if (family->tokenizer_class == "AlbertTokenizer") avoid_numbers_with_commas(pieces);
   WDE_RETURN_IF_ERROR(special.add_others());
   WDE_RETURN_IF_ERROR(add_special_pieces(source, pieces));
-  Ids ids;
+  PieceIds ids;
   for (size_t id = 0; id < pieces.size(); ++id) ids[pieces[id].text] = static_cast<int64_t>(id);
   const auto id_of = [&ids](std::string_view token) -> std::optional<int64_t> {
     const auto found = ids.find(token);

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "tokenizer/gguf_vocabulary.h"
 #include "tokenizer/legacy_folder.h"
 #include "tokenizer/merges_folder.h"
 #include "tokenizer/pipeline.h"
@@ -72,6 +73,11 @@ Result<std::unique_ptr<Tokenizer>> load_tokenizer_json(std::string_view text) {
   WDE_ASSIGN_OR_RETURN(const json::value parsed, json::parse(text));
   if (!parsed.is_object()) return data_loss_error("expected a JSON object");
   return make_tokenizer(parsed.as_object());
+}
+
+Result<std::unique_ptr<Tokenizer>> load_gguf_tokenizer(const json::object& vocabulary) {
+  WDE_ASSIGN_OR_RETURN(const json::object spec, spec_from_gguf(vocabulary));
+  return make_tokenizer(spec);
 }
 
 Result<std::unique_ptr<Tokenizer>> load_tokenizer(const std::string& folder) {

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/json.h"
 #include "base/status.h"
 
 namespace wde::tokenizer {
@@ -79,6 +80,9 @@ class Tokenizer {
 // looked for), kDataLoss (a broken file), kUnsupported (a part that no module here implements:
 // named, with the known ones).
 Result<std::unique_ptr<Tokenizer>> load_tokenizer(const std::string& folder);
+
+// Of a GGUF file's vocabulary (tokenizer/gguf_vocabulary.h). Errors: kDataLoss, kUnsupported.
+Result<std::unique_ptr<Tokenizer>> load_gguf_tokenizer(const json::object& vocabulary);
 
 // The same from the text of a tokenizer.json, which may be hostile. Errors: kDataLoss,
 // kUnsupported.

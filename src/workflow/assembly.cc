@@ -96,10 +96,7 @@ ModelInfo describe(const Assembly& assembly) {
 
 Result<Assembly> assemble(const EngineOptions& options, std::shared_ptr<Device> device,
                           AssembleUntil until, Signal* signal) {
-  WDE_ASSIGN_OR_RETURN(const std::string path, resolve_model_folder(options));
-  WDE_ASSIGN_OR_RETURN(
-      checkpoint::ModelFolder folder,
-      checkpoint::read_model_folder(path, {.route = options.prompt_name.value_or("")}));
+  WDE_ASSIGN_OR_RETURN(checkpoint::ModelFolder folder, read_model(options, WithWeights::kYes));
   WDE_RETURN_IF_ERROR(apply_enable_bidirectional(options, &folder));
   WDE_ASSIGN_OR_RETURN(const Manifest* manifest, choose_manifest(folder, options));
   return assemble(*manifest, std::move(folder), options, std::move(device), until, signal);

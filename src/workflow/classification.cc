@@ -137,7 +137,7 @@ std::unique_ptr<pipeline::OutputProcessor> make_step_output(const Settings& sett
 std::unique_ptr<pipeline::RequestProcessor> make_span_request_processor(
     const Settings& settings, std::shared_ptr<const tokenizer::Tokenizer> tokenizer) {
   const std::optional<int32_t> unknown =
-      special_token_id(settings.folder.transformer_path, "unk_token", *tokenizer);
+      special_token_id(settings.folder.tokenizer_path, "unk_token", *tokenizer);
   return std::make_unique<pipeline::SpanRequestProcessor>(std::move(tokenizer), settings.limits,
                                                           settings.prompts, unknown);
 }

@@ -7,6 +7,7 @@
 #include "base/status.h"
 #include "heads/hidden_head.h"
 #include "workflow/special_tokens.h"
+#include "workflow/text_tokenizer.h"
 
 namespace wde::workflow {
 namespace {
@@ -49,6 +50,14 @@ Status load_parts(const Settings& settings, LoadHeads heads, layers::LoadContext
   return {};
 }
 
+// An adapter's tensor without a use is a mistake more often than not: a head's, say, where the
+// workflow gives last hidden states.
+void warn_of_unread(const std::vector<std::string>& tensors) {
+  for (const std::string& name : tensors) {
+    log::warning("the adapter changes \"{}\", which this model does not use here", name);
+  }
+}
+
 execution::ShardLimits shard_limits(const Settings& settings, const pipeline::BatchBudget& budget) {
   const int64_t tokens = settings.shards.max_shard_tokens > 0
                              ? std::min(settings.shards.max_shard_tokens, budget.max_tokens)
@@ -72,14 +81,14 @@ size_t workspace_bytes(const Settings& settings, const execution::LoadedModel& m
 }
 
 std::optional<int32_t> padding_id(const Settings& settings, const tokenizer::Tokenizer& tokenizer) {
-  return special_token_id(settings.folder.transformer_path, "pad_token", tokenizer);
+  return special_token_id(settings.folder.tokenizer_path, "pad_token", tokenizer);
 }
 
 }  // namespace
 
 Result<std::shared_ptr<const tokenizer::Tokenizer>> make_tokenizer(const Settings& settings) {
   WDE_ASSIGN_OR_RETURN(std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
-                       tokenizer::load_tokenizer(settings.folder.transformer_path));
+                       load_tokenizer(settings.folder));
   if (settings.folder.do_lower_case) {
     // Harmless where the tokenizer lower-cases by itself, as uncased ones do; else it would have to
     // be done here.
@@ -95,7 +104,7 @@ Result<std::shared_ptr<const tokenizer::Tokenizer>> make_tokenizer(const Setting
     return unsupported_error(
         "{}/tokenizer_config.json: no \"pad_token\" of the vocabulary, which every text is padded "
         "with",
-        settings.folder.transformer_path);
+        settings.folder.tokenizer_path);
   }
   const int specials = tokenizer->special_tokens_added(false);
   if (settings.limits.max_length <= specials) {
@@ -125,6 +134,10 @@ Result<std::shared_ptr<const execution::LoadedModel>> make_model(const Settings&
   loaded->mapped_weights = settings.folder.weights;
   layers::LoadContext context = load_context(settings, &loaded->store);
   WDE_RETURN_IF_ERROR(load_parts(settings, heads, context, loaded.get()));
+  if (settings.folder.weights != nullptr) {
+    warn_of_unread(settings.folder.weights->unread_changes());
+    settings.folder.weights->drop_pages();
+  }
   return std::shared_ptr<const execution::LoadedModel>(std::move(loaded));
 }
 

@@ -84,7 +84,7 @@ std::unique_ptr<pipeline::RequestProcessor> make_m3_request_processor(
 std::vector<int32_t> special_ids(const Settings& settings, const tokenizer::Tokenizer& tokenizer) {
   std::vector<int32_t> ids;
   for (const char* role : {"cls_token", "eos_token", "pad_token", "unk_token"}) {
-    const auto id = special_token_id(settings.folder.transformer_path, role, tokenizer);
+    const auto id = special_token_id(settings.folder.tokenizer_path, role, tokenizer);
     if (id) ids.push_back(*id);
   }
   return ids;

@@ -108,10 +108,9 @@ pipeline::MultiVectorPolicy make_policy(const Settings& settings,
   if (read.skip_in_queries) policy.query.skipped_ids = skipped;
   if (read.skip_in_documents) policy.document.skipped_ids = skipped;
   if (!read.expansion) return policy;
-  const auto mask =
-      read.expansion->token.empty()
-          ? special_token_id(settings.folder.transformer_path, "mask_token", tokenizer)
-          : tokenizer.token_to_id(read.expansion->token);
+  const auto mask = read.expansion->token.empty()
+                        ? special_token_id(settings.folder.tokenizer_path, "mask_token", tokenizer)
+                        : tokenizer.token_to_id(read.expansion->token);
   if (!mask) return policy;
   policy.expansion = {.token = *mask,
                       .length = static_cast<int>(read.expansion->length),

@@ -174,8 +174,9 @@ std::span<const KnownTemplate> known_templates() { return kTemplates; }
 
 Result<pipeline::PairTemplate> read_pair_template(const Settings& settings) {
   const std::string& folder = settings.folder.transformer_path;
-  WDE_ASSIGN_OR_RETURN(const json::object tokenizer_config,
-                       read_object_if_there(folder + "/tokenizer_config.json"));
+  WDE_ASSIGN_OR_RETURN(
+      const json::object tokenizer_config,
+      read_object_if_there(settings.folder.tokenizer_path + "/tokenizer_config.json"));
   WDE_ASSIGN_OR_RETURN(const json::object sentence_config,
                        read_object_if_there(folder + "/sentence_bert_config.json"));
   const std::string& flag = settings.options.rerank_template;

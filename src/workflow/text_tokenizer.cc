@@ -56,7 +56,34 @@ class TokenizerAdapter final : public TextTokenizer {
   std::shared_ptr<const tokenizer::Tokenizer> tokenizer_;
 };
 
+// A folder with no more than a tokenizer is enough; of an adapter's, the base model may have it.
+Result<std::unique_ptr<tokenizer::Tokenizer>> load_alone(const EngineOptions& options) {
+  WDE_ASSIGN_OR_RETURN(const std::string path, resolve_model_folder(options));
+  WDE_ASSIGN_OR_RETURN(const std::string gguf, checkpoint::find_gguf(path));
+  if (!gguf.empty() && !checkpoint::is_adapter(path)) {
+    WDE_ASSIGN_OR_RETURN(const checkpoint::ModelFolder model,
+                         read_model(options, WithWeights::kNo));
+    return load_tokenizer(model);
+  }
+  WDE_ASSIGN_OR_RETURN(std::string folder,
+                       checkpoint::find_transformer_folder(path, options.prompt_name.value_or("")));
+  if (checkpoint::is_adapter(folder)) {
+    WDE_ASSIGN_OR_RETURN(const checkpoint::ModelFolder model,
+                         read_model(options, WithWeights::kNo));
+    return load_tokenizer(model);
+  }
+  return tokenizer::load_tokenizer(folder);
+}
+
 }  // namespace
+
+Result<std::unique_ptr<tokenizer::Tokenizer>> load_tokenizer(const checkpoint::ModelFolder& model) {
+  if (!model.vocabulary) return tokenizer::load_tokenizer(model.tokenizer_path);
+  Result<std::unique_ptr<tokenizer::Tokenizer>> loaded =
+      tokenizer::load_gguf_tokenizer(*model.vocabulary);
+  if (!loaded.ok()) return loaded.status().with_context(model.path);
+  return loaded;
+}
 
 std::unique_ptr<TextTokenizer> make_text_tokenizer(
     std::shared_ptr<const tokenizer::Tokenizer> tokenizer) {
@@ -66,11 +93,8 @@ std::unique_ptr<TextTokenizer> make_text_tokenizer(
 }  // namespace workflow
 
 Result<std::unique_ptr<TextTokenizer>> TextTokenizer::load(const EngineOptions& options) {
-  WDE_ASSIGN_OR_RETURN(const std::string path, workflow::resolve_model_folder(options));
-  WDE_ASSIGN_OR_RETURN(const std::string folder,
-                       checkpoint::find_transformer_folder(path, options.prompt_name.value_or("")));
   WDE_ASSIGN_OR_RETURN(std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
-                       tokenizer::load_tokenizer(folder));
+                       workflow::load_alone(options));
   return workflow::make_text_tokenizer(std::move(tokenizer));
 }
 

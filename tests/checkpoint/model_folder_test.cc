@@ -13,7 +13,7 @@ using test::TempFolder;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-constexpr ReadOptions kNoWeights{.weights = false};
+const ReadOptions kNoWeights{.weights = false};
 constexpr const char* kConfig =
     R"({"architectures":["BertModel"],"model_type":"bert","hidden_size":4})";
 

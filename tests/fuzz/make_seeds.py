@@ -142,7 +142,58 @@ def torch_file_seeds():
         yield path.stem, path.read_bytes()
 
 
+def gguf(keys, tensors):
+    """A well-formed file: {key: value}, {name: (type, [innermost dimension, ...], bytes)}."""
+    def text(value):
+        raw = value.encode()
+        return struct.pack("<Q", len(raw)) + raw
+
+    def value(content):
+        if isinstance(content, str):
+            return struct.pack("<I", 8) + text(content)
+        if isinstance(content, float):
+            return struct.pack("<If", 6, content)
+        if isinstance(content, list):
+            kind = 8 if isinstance(content[0], str) else 6
+            items = b"".join(text(item) if kind == 8 else struct.pack("<f", item) for item in content)
+            return struct.pack("<IIQ", 9, kind, len(content)) + items
+        return struct.pack("<II", 4, content)
+
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(keys))
+    head += b"".join(text(key) + value(content) for key, content in keys.items())
+    data = b""
+    for name, (kind, dims, content) in tensors.items():
+        head += text(name) + struct.pack(f"<I{len(dims)}QIQ", len(dims), *dims, kind, len(data))
+        data += content + bytes(-len(content) % 32)
+    return head + bytes(-len(head) % 32) + data
+
+
+def gguf_seeds():
+    blocks = {"a": (2, [32, 2], bytes(36)), "b": (8, [32, 1], bytes(34)), "c": (12, [256, 1], bytes(144)),
+              "d": (14, [256, 1], bytes(210)), "e": (0, [3, 2], bytes(24)), "f": (1, [2], bytes(4)), "g": (13, [256], b"")}
+    yield "blocks", gguf({"a": "b", "c": [1.5], "d": ["x", "y"]}, blocks)
+    keys = {"general.architecture": "llama", "llama.embedding_length": 8, "llama.block_count": 1,
+            "llama.feed_forward_length": 3, "llama.context_length": 64, "llama.attention.head_count": 2,
+            "llama.attention.layer_norm_rms_epsilon": 1e-5, "tokenizer.ggml.model": "llama"}
+    tensors = {"token_embd.weight": (0, [8, 5], bytes(160)), "blk.0.attn_q.weight": (0, [8, 8], bytes(256)),
+               "blk.0.attn_norm.weight": (0, [8], bytes(32)), "rope_freqs.weight": (0, [2], struct.pack("<2f", 1, 8))}
+    yield "llama", gguf(keys, tensors)
+    yield "truncated", gguf(keys, tensors)[:-20]
+
+
+def gguf_vocabulary_seeds():
+    yield "llama", dump({"model": "llama", "tokens": ["<unk>", "<s>", "\u2581", "t", "h", "th", "\u2581th"],
+                         "scores": [0.0, 0.0, -1.0, -2.0, -3.0, -1.5, -1.2], "token_type": [2, 3, 1, 1, 1, 1, 1],
+                         "bos_token_id": 1, "unknown_token_id": 0})
+    yield "gpt2", dump({"model": "gpt2", "pre": "qwen2", "tokens": ["a", "b", "ab"], "merges": ["a b"],
+                        "token_type": [1, 1, 1]})
+    yield "bert", dump({"model": "bert", "tokens": ["[CLS]", "[SEP]", "[UNK]", "\u2581the", "e"], "cls_token_id": 0,
+                        "seperator_token_id": 1})
+
+
 SEEDS = {
+    "gguf_fuzz": gguf_seeds,
+    "gguf_vocabulary_fuzz": gguf_vocabulary_seeds,
     "torch_file_fuzz": torch_file_seeds,
     "safetensors_fuzz": safetensors_seeds,
     "json_body_fuzz": body_seeds,

@@ -103,10 +103,15 @@ void add_task_flag(CLI::App& app, EngineOptions& options) {
 }
 
 void add_model_flags(CLI::App& app, EngineOptions& options) {
-  app.add_option(
-      "-m,--model,--model-id", options.model,
-      "a folder, or a hub id that is in the Hugging Face cache or is downloaded into it");
+  app.add_option("-m,--model,--model-id", options.model,
+                 "a folder, a GGUF file, or a hub id that is in the Hugging Face cache or is "
+                 "downloaded into it");
   app.add_option("--revision", options.revision, "branch, tag or commit of a hub id");
+  app.add_option("--lora", options.lora,
+                 "merge this LoRA (a PEFT folder or hub id) into the weights; may be repeated")
+      ->type_name("FOLDER")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
 void add_engine_flags(CLI::App& app, EngineOptions& options) {

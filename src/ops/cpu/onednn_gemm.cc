@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "ops/parallel.h"
+#include "tensor/computed_rows.h"
 
 namespace wde::ops {
 namespace {
@@ -241,12 +242,12 @@ class OneDnnGemm final : public Gemm {
 // Weights in the problem's dtype, [n, k] contiguous.
 std::vector<std::byte> plain_weights(const GemmProblem& problem, const TensorView& weight) {
   const size_t row_bytes = static_cast<size_t>(problem.k) * dtype_size_bytes(problem.dtype);
-  const size_t stride_bytes =
-      static_cast<size_t>(weight.row_stride) * dtype_size_bytes(weight.dtype);
   std::vector<std::byte> plain(row_bytes * static_cast<size_t>(problem.n));
-  for (size_t n = 0; n < static_cast<size_t>(problem.n); ++n) {
-    convert_elements(weight.as<const std::byte>() + n * stride_bytes, weight.dtype,
-                     plain.data() + n * row_bytes, problem.dtype, static_cast<size_t>(problem.k));
+  std::vector<float> row(static_cast<size_t>(problem.k));
+  for (int64_t n = 0; n < problem.n; ++n) {
+    read_f32(weight.slice_rows(n, 1), row.data());
+    convert_elements(row.data(), DType::kF32, plain.data() + static_cast<size_t>(n) * row_bytes,
+                     problem.dtype, row.size());
   }
   return plain;
 }
@@ -281,6 +282,7 @@ std::string onednn_gemm_refusal(const GemmProblem& problem, const Device& device
                                 const OpTable& ops) {
   if (device.kind() != "cpu") return fmt::format("it runs on cpu, not on {}", device.kind());
   if (problem.weights == WeightFormat::kInt8) return "its int8 products are not used";
+  if (problem.weights == WeightFormat::kCodes) return "it does not multiply by codes";
   if (!ops.name.starts_with("avx512")) {
     return fmt::format("below AVX-512 its results depend on the batch (instruction set \"{}\")",
                        ops.name);

@@ -53,6 +53,28 @@ struct F32 : F32Dot {
   }
 };
 
+// ------------------------------------------------------------------ codes
+
+// The checkpoint's codes: a slice of a panel becomes f32 before the block's tiles use it, all of
+// which share that work.
+struct DecodedF32 : F32 {
+  static constexpr bool kDecodes = true;
+};
+
+// The same with x in bf16, widened.
+struct DecodedBf16 : DecodedF32 {
+  static constexpr bool kInPlace = false;
+  static RowScale Prepare(const bf16* row, int64_t k, float* to) {
+    EachVector(row, 0, k, [&](int64_t i, V v) HWY_ATTR { hn::Store(v, D(), to + i); });
+    return {};
+  }
+};
+
+template <class Form>
+concept Decodes = requires {
+  Form::kDecodes;
+};
+
 // ------------------------------------------------------------------ bf16
 
 // Widened to f32 on the way: the columns c and c + kLanes share a word, c in its lower half.

@@ -63,19 +63,25 @@ constexpr int64_t kAliasingBytes = 4096;
 constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t tiles(int64_t rows) { return ceil_div(rows, kTileRows); }
 
-// k is cut into slices of equally many steps, but for the last one.
+// k is cut into slices of equally many steps, but for the last one; of `panels` together, where
+// they are decoded together.
 template <class Form>
 struct Slices {
-  explicit Slices(int64_t k) : steps(ceil_div(k, Form::kGroup)) {
-    // bf16 that is widened counts as f32: so is the x beside it.
-    constexpr int64_t kElementBytes = std::max(sizeof(typename Form::Packed), kWidenedBytes);
-    constexpr int64_t kMostSteps = kSliceBytes / (kPanelColumns * Form::kGroup * kElementBytes);
-    const int64_t fair = ceil_div(steps, std::max<int64_t>(1, ceil_div(steps, kMostSteps)));
+  Slices(int64_t k, int64_t panels) : steps(ceil_div(k, Form::kGroup)) {
+    const int64_t most = kMostSteps / (forms::Decodes<Form> ? panels : 1);
+    const int64_t fair = ceil_div(steps, std::max<int64_t>(1, ceil_div(steps, most)));
     size = ceil_div(fair, kPrefetchSteps) * kPrefetchSteps;
   }
 
   static constexpr size_t kWidenedBytes =
       std::is_same_v<typename Form::Operand, V> ? sizeof(float) : 1;
+  // bf16 that is widened counts as f32: so is the x beside it.
+  static constexpr int64_t kElementBytes = std::max(sizeof(typename Form::Packed), kWidenedBytes);
+  static constexpr int64_t kMostSteps =
+      kSliceBytes / (kPanelColumns * Form::kGroup * kElementBytes);
+  // Elements that a slice of decoded panels takes, whatever their number: sizes are rounded up.
+  static constexpr int64_t kDecodedFloats =
+      forms::Decodes<Form> ? (kMostSteps + kTileRows * kPrefetchSteps) * kPanelColumns : 0;
   int64_t steps;  // in all
   int64_t size;   // steps of a slice
 };
@@ -93,19 +99,22 @@ int64_t block_rows(const TiledMatrix& matrix) {
   return kTileRows * std::clamp<int64_t>(kBlockBytes / (kTileRows * row_bytes), 4, kMostBlockTiles);
 }
 
-// Scratch for the sums, the rows' scales, the copy of x.
+// Scratch for the sums, the rows' scales, the copy of x, a slice of decoded weights.
 template <class Form>
 struct Workspace {
   Workspace(const TiledMatrix& matrix, int64_t rows)
       : scales_offset(tiles(rows) * kScratchFloats * static_cast<int64_t>(sizeof(float))),
         copy_offset(scales_offset + lines(rows * static_cast<int64_t>(sizeof(RowScale)))),
-        bytes(copy_offset + rows * copy_stride<Form>(matrix.k) *
-                                static_cast<int64_t>(sizeof(typename Form::X))) {}
+        decoded_offset(copy_offset + lines(rows * copy_stride<Form>(matrix.k) *
+                                           static_cast<int64_t>(sizeof(typename Form::X)))),
+        bytes(decoded_offset + Slices<Form>::kDecodedFloats * static_cast<int64_t>(sizeof(float))) {
+  }
 
   static int64_t lines(int64_t bytes) { return ceil_div(bytes, kLineBytes) * kLineBytes; }
 
   int64_t scales_offset;
   int64_t copy_offset;
+  int64_t decoded_offset;
   int64_t bytes;
 };
 
@@ -331,25 +340,87 @@ struct PrefetchPlan {
   int64_t each = 0;
 };
 
-// `panels` neighbouring panels times the block's rows.
+// One value of k of a panel's codes as numbers.
+template <int kBits>
+HWY_INLINE void load_codes(const uint8_t* codes, V& low, V& high) {
+  const D d;
+  const forms::D32 d32;
+  const hn::Rebind<uint8_t, forms::D32> d8;
+  const auto first = hn::PromoteTo(d32, hn::LoadU(d8, codes));
+  if constexpr (kBits == 4) {
+    low = hn::ConvertTo(d, hn::And(first, hn::Set(d32, 15)));
+    high = hn::ConvertTo(d, hn::ShiftRight<4>(first));
+  } else {
+    low = hn::ConvertTo(d, first);
+    high = hn::ConvertTo(d, hn::PromoteTo(d32, hn::LoadU(d8, codes + kLanes)));
+  }
+}
+
+// The values [begin, begin + count) of k of one panel, as a panel of f32.
+template <int kBits>
+void decode_panel(const TiledMatrix& matrix, int64_t panel, int64_t begin, int64_t count,
+                  float* to) {
+  const D d;
+  constexpr int64_t kCodeBytes = kPanelColumns * kBits / 8;
+  const uint8_t* codes =
+      static_cast<const uint8_t*>(matrix.panels) + (panel * matrix.k + begin) * kCodeBytes;
+  const int64_t first = panel * matrix.groups * kPanelColumns;
+  const V minus_zero = hn::Set(d, -matrix.zero_code);
+  const int64_t end = begin + count;
+  for (int64_t k = begin; k < end;) {
+    const int64_t group = matrix.group_of != nullptr ? matrix.group_of[k] : k / matrix.group_size;
+    const int64_t group_end =
+        matrix.group_of != nullptr ? k + 1 : std::min(end, (group + 1) * matrix.group_size);
+    const float* scales = matrix.code_scales + first + group * kPanelColumns;
+    const V low_scale = hn::LoadU(d, scales), high_scale = hn::LoadU(d, scales + kLanes);
+    V low_offset = hn::Mul(low_scale, minus_zero), high_offset = hn::Mul(high_scale, minus_zero);
+    if (matrix.code_offsets != nullptr) {
+      const float* offsets = matrix.code_offsets + first + group * kPanelColumns;
+      low_offset = hn::LoadU(d, offsets);
+      high_offset = hn::LoadU(d, offsets + kLanes);
+    }
+    for (; k < group_end; ++k, codes += kCodeBytes, to += kPanelColumns) {
+      V low, high;
+      load_codes<kBits>(codes, low, high);
+      hn::Store(hn::MulAdd(low, low_scale, low_offset), d, to);
+      hn::Store(hn::MulAdd(high, high_scale, high_offset), d, to + kLanes);
+    }
+  }
+}
+
+// `panels` neighbouring panels times the block's rows. `decoded` is for weights that are codes.
 template <class Form, class TY>
 void run_panels(const TiledMatrix& matrix, const GemmArgs& args, const TiledBlock& block,
-                const Rows<Form>& x, int64_t panel, int64_t panels, float* scratch) {
+                const Rows<Form>& x, int64_t panel, int64_t panels, float* scratch,
+                [[maybe_unused]] float* decoded) {
   using Packed = typename Form::Packed;
   constexpr auto kCounts = std::make_integer_sequence<int, kTileRows>();
   constexpr int64_t kStepElements = kPanelColumns * Form::kGroup;
-  const Slices<Form> slices(matrix.k);
+  const Slices<Form> slices(matrix.k, panels);
   const int64_t panel_elements = slices.steps * kStepElements;
-  const Packed* weights = static_cast<const Packed*>(matrix.panels) + panel * panel_elements;
+  // Of codes no element lies where these would.
+  const Packed* weights = forms::Decodes<Form>
+                              ? nullptr
+                              : static_cast<const Packed*>(matrix.panels) + panel * panel_elements;
   const int64_t tile_count = tiles(block.row_count);
   const bool activates = matrix.activation != Activation::kNone;
   for (int64_t begin = 0; begin < slices.steps; begin += slices.size) {
     const int64_t steps = std::min(slices.size, slices.steps - begin);
     const bool last = begin + steps == slices.steps;
     // The next slice, or the next panel's first. Groups of panels are left to the hardware.
-    const bool fetches = panels == 1 && (!last || panel + 1 < block.panel_end);
-    const Packed* next = weights + (begin + steps) * kStepElements;
+    const bool fetches =
+        !forms::Decodes<Form> && panels == 1 && (!last || panel + 1 < block.panel_end);
+    const Packed* next = fetches ? weights + (begin + steps) * kStepElements : nullptr;
     const int64_t bytes = steps * kStepElements * static_cast<int64_t>(sizeof(Packed));
+    const Packed* slice = forms::Decodes<Form> ? nullptr : weights + begin * kStepElements;
+    int64_t panel_stride = panel_elements;
+    if constexpr (forms::Decodes<Form>) {
+      const auto decode = matrix.code_bits == 4 ? decode_panel<4> : decode_panel<8>;
+      panel_stride = steps * kStepElements;
+      for (int64_t p = 0; p < panels; ++p)
+        decode(matrix, panel + p, begin, steps, decoded + p * panel_stride);
+      slice = decoded;
+    }
     const PrefetchPlan prefetch(fetches ? bytes / kLineBytes : 0, tile_count, steps);
     for (int64_t tile = 0; tile < tile_count; ++tile) {
       const int64_t row = tile * kTileRows;
@@ -359,8 +430,8 @@ void run_panels(const TiledMatrix& matrix, const GemmArgs& args, const TiledBloc
       if (last) prefetch_place<TY>(args, place);
       const TileProduct<Form> product = {.x = x.first + row * x.stride + begin * Form::kGroup,
                                          .x_stride = x.stride,
-                                         .weights = weights + begin * kStepElements,
-                                         .panel_stride = panel_elements,
+                                         .weights = slice,
+                                         .panel_stride = panel_stride,
                                          .steps = steps,
                                          .continues = begin != 0,
                                          .scratch = scratch + tile * kScratchFloats,
@@ -388,6 +459,7 @@ void run_block(const TiledMatrix& matrix, const GemmArgs& args, const TiledBlock
   auto* bytes = static_cast<std::byte*>(memory);
   const Workspace<Form> workspace(matrix, block.row_count);
   auto* scratch = reinterpret_cast<float*>(bytes);
+  auto* decoded = reinterpret_cast<float*>(bytes + workspace.decoded_offset);
   const auto x = prepare_rows<Form, TX>(
       args.x, block, matrix.k, reinterpret_cast<RowScale*>(bytes + workspace.scales_offset),
       reinterpret_cast<typename Form::X*>(bytes + workspace.copy_offset));
@@ -395,10 +467,10 @@ void run_block(const TiledMatrix& matrix, const GemmArgs& args, const TiledBlock
       block.row_count <= kTileRows ? wide_panels(static_cast<int>(block.row_count)) : 1;
   int64_t panel = block.panel_begin;
   for (; panel + group <= block.panel_end; panel += group) {
-    run_panels<Form, TY>(matrix, args, block, x, panel, group, scratch);
+    run_panels<Form, TY>(matrix, args, block, x, panel, group, scratch, decoded);
   }
   for (; panel < block.panel_end; ++panel) {
-    run_panels<Form, TY>(matrix, args, block, x, panel, 1, scratch);
+    run_panels<Form, TY>(matrix, args, block, x, panel, 1, scratch, decoded);
   }
 }
 
@@ -424,6 +496,10 @@ TiledKernels kernels_of(const TiledMatrix& matrix) {
 template <class Bf16, class Int8>
 TiledKernels kernels_for(const TiledMatrix& matrix) {
   const bool bf16_in = matrix.dtype == DType::kBF16;
+  if (matrix.weights == WeightFormat::kCodes) {
+    return bf16_in ? kernels_of<forms::DecodedBf16, bf16>(matrix)
+                   : kernels_of<forms::DecodedF32, float>(matrix);
+  }
   if (matrix.weights == WeightFormat::kInt8) {
     return bf16_in ? kernels_of<Int8, bf16>(matrix) : kernels_of<Int8, float>(matrix);
   }

@@ -23,6 +23,17 @@ struct TiledMatrix {
   // Of int8 weights, each [panels * panel_columns]: w = scale * s8, and the sums of w over k.
   const float* scales = nullptr;
   const float* column_sums = nullptr;
+  // Of codes: `panels` are then [panel][k][panel_columns] codes of so many bits; of 4, the columns
+  // c and c + panel_columns / 2 share a byte, c in its lower half. Scales and offsets are
+  // [panel][groups][panel_columns], zero for columns beyond n; offsets are null where `zero_code`
+  // makes them.
+  int code_bits = 0;
+  int64_t groups = 0;
+  int64_t group_size = 0;
+  const int32_t* group_of = nullptr;  // [k]; null: k / group_size
+  float zero_code = 0;
+  const float* code_scales = nullptr;
+  const float* code_offsets = nullptr;
   DType dtype = DType::kF32;  // of x
   DType output_dtype = DType::kF32;
   WeightFormat weights = WeightFormat::kDType;

@@ -9,6 +9,7 @@
 #include "ops/host_launch.h"
 #include "ops/quantize.h"
 #include "ops/ref/kernels.h"
+#include "tensor/computed_rows.h"
 
 namespace wde::ops::ref {
 namespace {
@@ -122,7 +123,7 @@ void append(const TensorView& host, DType dtype, WeightFormat format, std::vecto
   std::vector<float> row(columns);
   std::vector<int8_t> quantized(columns);
   for (int64_t r = 0; r < host.rows(); ++r) {
-    convert_elements(host.slice_rows(r, 1).data, host.dtype, row.data(), DType::kF32, columns);
+    read_f32(host.slice_rows(r, 1), row.data());
     const float scale =
         format == WeightFormat::kInt8 ? quantize_weights(row, quantized.data()) : 0.0f;
     for (size_t c = 0; c < columns; ++c) {

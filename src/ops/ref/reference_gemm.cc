@@ -6,16 +6,17 @@
 
 #include "ops/quantize.h"
 #include "ops/ref/kernels.h"
+#include "tensor/computed_rows.h"
 
 namespace wde::ops::ref {
 namespace {
 
 constexpr size_t kAlignmentBytes = 64;
 
-// int8 weights are kept as the f32 numbers that they stand for, and x is not quantized: what is
-// compared with this sees its own error of quantizing x.
+// int8 weights and codes are kept as the f32 numbers that they stand for, and x is not quantized:
+// what is compared with this sees its own error of quantizing x.
 DType weights_dtype(const GemmProblem& problem) {
-  return problem.weights == WeightFormat::kInt8 ? DType::kF32 : problem.dtype;
+  return problem.weights == WeightFormat::kDType ? problem.dtype : DType::kF32;
 }
 
 class ReferenceGemm final : public Gemm {
@@ -60,12 +61,9 @@ std::vector<std::byte> lay_out(const GemmProblem& problem, const GemmWeights& we
   std::vector<std::byte> bytes(bias_offset_bytes + (problem.bias ? n * sizeof(float) : 0));
   const TensorView& weight = weights.weight;
   const size_t row_bytes = k * dtype_size_bytes(weights_dtype(problem));
-  const size_t stride_bytes =
-      static_cast<size_t>(weight.row_stride) * dtype_size_bytes(weight.dtype);
   std::vector<float> values(k);
   for (size_t row = 0; row < n; ++row) {
-    convert_elements(weight.as<const std::byte>() + row * stride_bytes, weight.dtype, values.data(),
-                     DType::kF32, k);
+    read_f32(weight.slice_rows(static_cast<int64_t>(row), 1), values.data());
     if (problem.weights == WeightFormat::kInt8) round_to_int8(&values);
     convert_elements(values.data(), DType::kF32, bytes.data() + row * row_bytes,
                      weights_dtype(problem), k);
@@ -95,8 +93,10 @@ Result<std::unique_ptr<Gemm>> create_reference_gemm(const GemmProblem& problem,
   const std::unique_ptr<Stream> stream = device.create_stream();
   stream->copy_to_device(storage.data(), bytes.data(), bytes.size());
   WDE_RETURN_IF_ERROR(stream->synchronize());
+  GemmProblem kept = problem;
+  kept.codes.group_of = {};  // the checkpoint's may go
   return std::unique_ptr<Gemm>(
-      std::make_unique<ReferenceGemm>(problem, std::move(storage), bias_offset_bytes));
+      std::make_unique<ReferenceGemm>(kept, std::move(storage), bias_offset_bytes));
 }
 
 }  // namespace wde::ops::ref
