@@ -88,7 +88,6 @@ constexpr Recipe causal_lm(std::string_view architecture, std::string_view backb
   return {.architecture = architecture,
           .backbone = backbone,
           .kind = HeadKind::kCausalLm,
-          .rows = RowChoice::kLastToken,
           .output = {.module = "lm_head", .tied_table = table}};
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/status.h"
 #include "models/block_weights.h"
+#include "models/pre_norm_encoder.h"
 
 namespace wde::models {
 namespace {
@@ -114,50 +115,34 @@ class BlockLoader {
 
 }  // namespace
 
-ModelTraits Decoder::traits(const DecoderConfig& config) {
+ModelTraits decoder_traits(const DecoderConfig& config) {
   return {.hidden_size = static_cast<int>(config.hidden_size),
           .vocab_size = static_cast<int>(config.vocab_size),
           .causal = config.mask == attention::MaskKind::kCausal,
           .max_length = static_cast<int>(config.max_positions)};
 }
 
-Result<std::unique_ptr<Model>> Decoder::load(const DecoderConfig& config,
-                                             const checkpoint::WeightSource& source,
-                                             layers::LoadContext& context) {
+Result<std::unique_ptr<Model>> load_decoder(const DecoderConfig& config,
+                                            const checkpoint::WeightSource& source,
+                                            layers::LoadContext& context) {
   const Weights weights(source, "model.", "embed_tokens.weight");
-  auto model = std::make_unique<Decoder>();
-  model->dtype_ = context.dtype;
-  model->hidden_size_ = config.hidden_size;
-  model->word_scale_ = config.embedding_scale;
+  PreNormEncoder::Parts parts;
+  parts.word_scale = config.embedding_scale;
   WDE_ASSIGN_OR_RETURN(const auto words, weights.tensor("embed_tokens.weight",
                                                         {config.vocab_size, config.hidden_size}));
-  WDE_ASSIGN_OR_RETURN(model->words_, layers::load_table(context, words));
+  WDE_ASSIGN_OR_RETURN(parts.word_embeddings, layers::load_table(context, words));
   WDE_ASSIGN_OR_RETURN(const Rotaries rotaries, load_rotaries(config, context));
   for (int64_t l = 0; l < config.layers; ++l) {
     WDE_ASSIGN_OR_RETURN(layers::PreNormBlock block,
                          BlockLoader(config, weights, l, context).load(rotaries));
-    model->blocks_.push_back(std::move(block));
+    parts.blocks.push_back(std::move(block));
   }
   WDE_ASSIGN_OR_RETURN(const auto norm,
                        weights.layer_norm("norm", config.hidden_size, Bias::kAbsent));
   WDE_ASSIGN_OR_RETURN(
-      model->final_norm_,
+      parts.final_norm,
       layers::RmsNorm::load(context, norm.weight, config.norm_epsilon, config.norm_weight_offset));
-  return std::unique_ptr<Model>(std::move(model));
-}
-
-std::vector<ModuleChoice> Decoder::choices() const {
-  return {{"attention", blocks_.front().attention.backend()},
-          {"gemm", blocks_.front().feed_forward->backend()}};
-}
-
-TensorView Decoder::forward(ops::OpContext& context, const layers::TokenBatch& batch) const {
-  const TensorView x = context.arena.allocate(dtype_, {batch.tokens(), hidden_size_});
-  ops::embedding_sum(context,
-                     {.ids = batch.ids, .word_table = words_, .out = x, .word_scale = word_scale_});
-  for (const layers::PreNormBlock& block : blocks_) block.forward(context, batch, x);
-  final_norm_.forward(context, x, x);
-  return x;
+  return std::unique_ptr<Model>(std::make_unique<PreNormEncoder>(context.dtype, std::move(parts)));
 }
 
 }  // namespace wde::models

@@ -6,6 +6,7 @@
 #include "models/block_weights.h"
 #include "models/config_fields.h"
 #include "models/decoder_mask.h"
+#include "models/pre_norm_encoder.h"
 #include "tensor/computed_rows.h"
 
 namespace wde::models {
@@ -131,38 +132,19 @@ Result<std::unique_ptr<Model>> Gpt2Model::load(const json::object& json,
   WDE_ASSIGN_OR_RETURN(const Gpt2Config config, Gpt2Config::from_json(json));
   const Weights weights(source, "transformer.", "wte.weight");
   const int64_t C = config.hidden_size;
-  auto model = std::make_unique<Gpt2Model>();
-  model->dtype_ = context.dtype;
-  model->hidden_size_ = C;
+  PreNormEncoder::Parts parts;
   WDE_ASSIGN_OR_RETURN(const auto words, weights.tensor("wte.weight", {config.vocab_size, C}));
   WDE_ASSIGN_OR_RETURN(const auto positions,
                        weights.tensor("wpe.weight", {config.max_positions, C}));
-  WDE_ASSIGN_OR_RETURN(model->words_, layers::load_table(context, words));
-  WDE_ASSIGN_OR_RETURN(model->positions_, layers::load_table(context, positions));
+  WDE_ASSIGN_OR_RETURN(parts.word_embeddings, layers::load_table(context, words));
+  WDE_ASSIGN_OR_RETURN(parts.position_embeddings, layers::load_table(context, positions));
   for (int64_t l = 0; l < config.layers; ++l) {
     WDE_ASSIGN_OR_RETURN(layers::PreNormBlock block, load_block(config, weights, l, context));
-    model->blocks_.push_back(std::move(block));
+    parts.blocks.push_back(std::move(block));
   }
-  WDE_ASSIGN_OR_RETURN(model->final_norm_,
+  WDE_ASSIGN_OR_RETURN(parts.final_norm,
                        BlockWeights(weights, "").layer_norm(context, "ln_f", C, config.epsilon));
-  return std::unique_ptr<Model>(std::move(model));
-}
-
-std::vector<ModuleChoice> Gpt2Model::choices() const {
-  return {{"attention", blocks_.front().attention.backend()},
-          {"gemm", blocks_.front().feed_forward->backend()}};
-}
-
-TensorView Gpt2Model::forward(ops::OpContext& context, const layers::TokenBatch& batch) const {
-  const TensorView x = context.arena.allocate(dtype_, {batch.tokens(), hidden_size_});
-  ops::embedding_sum(context, {.ids = batch.ids,
-                               .positions = batch.positions,
-                               .word_table = words_,
-                               .position_table = positions_,
-                               .out = x});
-  for (const layers::PreNormBlock& block : blocks_) block.forward(context, batch, x);
-  final_norm_.forward(context, x, x);
-  return x;
+  return std::unique_ptr<Model>(std::make_unique<PreNormEncoder>(context.dtype, std::move(parts)));
 }
 
 }  // namespace wde::models

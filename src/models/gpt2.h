@@ -3,12 +3,11 @@
 #pragma once
 
 #include <memory>
-#include <vector>
 
 #include "attention/attention.h"
 #include "base/json.h"
 #include "checkpoint/weight_source.h"
-#include "layers/pre_norm_block.h"
+#include "layers/load_context.h"
 #include "models/model.h"
 
 namespace wde::models {
@@ -29,24 +28,14 @@ struct Gpt2Config {
   static Result<Gpt2Config> from_json(const json::object& config);
 };
 
-class Gpt2Model final : public Model {
- public:
+// The registry's entry points.
+struct Gpt2Model {
   // Errors: those of Gpt2Config.
   static Result<ModelTraits> traits(const json::object& config);
   // Errors: those of Gpt2Config, of the weights (named tensors) and of the layers.
   static Result<std::unique_ptr<Model>> load(const json::object& config,
                                              const checkpoint::WeightSource& source,
                                              layers::LoadContext& context);
-
-  std::vector<ModuleChoice> choices() const override;
-  TensorView forward(ops::OpContext& context, const layers::TokenBatch& batch) const override;
-
- private:
-  int64_t hidden_size_ = 0;
-  DType dtype_ = DType::kF32;
-  TensorView words_, positions_;
-  std::vector<layers::PreNormBlock> blocks_;
-  layers::LayerNorm final_norm_;
 };
 
 }  // namespace wde::models

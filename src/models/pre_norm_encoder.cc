@@ -19,7 +19,12 @@ std::vector<ModuleChoice> PreNormEncoder::choices() const {
 TensorView PreNormEncoder::forward(ops::OpContext& context, const layers::TokenBatch& batch) const {
   const int64_t C = parts_.word_embeddings.shape[1];
   const TensorView x = context.arena.allocate(dtype_, {batch.tokens(), C});
-  ops::embedding_sum(context, {.ids = batch.ids, .word_table = parts_.word_embeddings, .out = x});
+  ops::embedding_sum(context, {.ids = batch.ids,
+                               .positions = batch.positions,
+                               .word_table = parts_.word_embeddings,
+                               .position_table = parts_.position_embeddings,
+                               .out = x,
+                               .word_scale = parts_.word_scale});
   normalize(context, parts_.embedding_norm, x);
   for (const layers::PreNormBlock& block : parts_.blocks) block.forward(context, batch, x);
   normalize(context, parts_.final_norm, x);

@@ -1,5 +1,5 @@
-// What ModernBERT and T5's encoder are once their weights are loaded: word embeddings,
-// perhaps their norm, pre-norm blocks, a last norm.
+// What ModernBERT, T5's encoder and decoders are once their weights are loaded: word embeddings,
+// perhaps positions' and a norm, pre-norm blocks, a last norm.
 #pragma once
 
 #include <vector>
@@ -12,8 +12,10 @@ namespace wde::models {
 class PreNormEncoder final : public Model {
  public:
   struct Parts {
-    TensorView word_embeddings;   // [V, C]
-    layers::Norm embedding_norm;  // or none
+    TensorView word_embeddings;      // [V, C]
+    float word_scale = 1;            // of what is looked up there
+    TensorView position_embeddings;  // [P, C]; data null where positions are the attention's
+    layers::Norm embedding_norm;     // or none
     std::vector<layers::PreNormBlock> blocks;
     layers::Norm final_norm;  // or none
   };

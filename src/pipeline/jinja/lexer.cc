@@ -87,12 +87,13 @@ class Cutter {
     for (;;) {
       while (is_space(peek())) step();
       if (at_ >= source_.size()) return data_loss_error("line {}: a tag has no end", line);
-      const bool ends = braces == 0 && starts_with(close);
-      if (ends || (braces == 0 && peek() == '-' && source_.substr(at_ + 1).starts_with(close))) {
-        const bool strips = !ends;
-        step(ends ? 2 : 3);
+      const bool marked = peek() == '-' || peek() == '+';
+      if (braces == 0 &&
+          source_.substr(std::min(at_ + marked, source_.size())).starts_with(close)) {
+        const char mark = marked ? peek() : ' ';
+        step(marked ? 3 : 2);
         segments_.push_back(std::move(segment));
-        end_tag(kind, strips);
+        end_tag(kind, mark);
         return {};
       }
       WDE_ASSIGN_OR_RETURN(Token token, next_token());
@@ -106,16 +107,17 @@ class Cutter {
     const size_t end = source_.find("#}", at_);
     if (end == std::string_view::npos)
       return data_loss_error("line {}: a comment has no end", line);
-    const bool strips = end > at_ && source_[end - 1] == '-';
+    const char mark = end > at_ ? source_[end - 1] : ' ';
     step(end + 2 - at_);
-    end_tag('#', strips);
+    end_tag('#', mark);
     return {};
   }
 
-  void end_tag(char kind, bool strips) {
-    if (strips) {
+  // `mark` is what stands before the closing delimiter.
+  void end_tag(char kind, char mark) {
+    if (mark == '-') {
       while (is_space(peek())) step();
-    } else if (kind != '{') {  // trim_blocks
+    } else if (kind != '{' && mark != '+') {  // trim_blocks
       if (starts_with("\r\n"))
         step(2);
       else if (peek() == '\n')
