@@ -34,7 +34,7 @@ struct ModelTraits {
   // (RoBERTa's <pad>, which a text can spell). -1: every token takes one.
   int padding_id = -1;
   bool causal = false;  // a token's hidden state depends on itself and those before it alone
-  int max_length = 0;  // longest sequence that has positions, in tokens
+  int max_length = 0;   // longest sequence that has positions, in tokens
   // Where no file of the model gives a length: what it was trained on, if max_length is beyond any
   // text (positions are relative). 0: max_length.
   int usual_length = 0;

@@ -123,6 +123,7 @@ inline schema::ModelInput pack(const Texts& texts, Task task, std::span<int32_t>
   schema::ModelInput input{.block = block,
                            .tokens = starts.back(),
                            .sequences = static_cast<int64_t>(texts.size()),
+                           .segments = static_cast<int64_t>(texts.size()),
                            .task = task,
                            .shards = {}};
   std::fill(block.begin(), block.end(), 0);
@@ -134,6 +135,7 @@ inline schema::ModelInput pack(const Texts& texts, Task task, std::span<int32_t>
                         .tokens = starts[begin + count] - starts[begin],
                         .sequence_begin = static_cast<int64_t>(begin),
                         .sequences = static_cast<int64_t>(count),
+                        .segment_begin = static_cast<int64_t>(begin),
                         .cu_seqlens_begin = static_cast<int64_t>(begin + input.shards.size())};
     int32_t* cu_seqlens = block.data() + input.cu_seqlens_offset() + shard.cu_seqlens_begin;
     for (size_t i = 0; i <= count; ++i) cu_seqlens[i] = starts[begin + i] - starts[begin];
