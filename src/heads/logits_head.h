@@ -19,9 +19,6 @@ class LogitsHead final : public Head {
 
   Rows rows() const override { return pooling_ ? Rows::kPerSequence : Rows::kPerToken; }
   int64_t columns() const override { return output_.outputs(); }
-  bool reads_last_token_only() const override {
-    return pooling_ && pooling_->pooling == ops::Pooling::kLast;
-  }
   void forward(ops::OpContext& context, const TensorView& hidden, const layers::TokenBatch& batch,
                const TensorView& out) const override;
 

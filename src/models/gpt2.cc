@@ -122,7 +122,7 @@ Result<ModelTraits> Gpt2Model::traits(const json::object& json) {
   WDE_ASSIGN_OR_RETURN(const Gpt2Config config, Gpt2Config::from_json(json));
   return ModelTraits{.hidden_size = static_cast<int>(config.hidden_size),
                      .vocab_size = static_cast<int>(config.vocab_size),
-                     .causal = true,
+                     .causal = config.mask == attention::MaskKind::kCausal,
                      .max_length = static_cast<int>(config.max_positions)};
 }
 

@@ -4,6 +4,7 @@
 #include "ops/profile.h"
 #include "tensor/device_registry.h"
 #include "workflow/decoder_mask.h"
+#include "workflow/factories.h"
 #include "workflow/model_files.h"
 #include "workflow/settle.h"
 #include "workflow/text_tokenizer.h"
@@ -40,12 +41,17 @@ Status refuse_foreign_options(const Manifest& manifest, const EngineOptions& opt
 }
 
 // Errors: kInvalidArgument for a switch that this model can't honour.
-Status check_share_prefixes(const Settings& settings) {
-  if (!settings.options.share_prefixes.value_or(false) || settings.traits.causal) return {};
+Status check_share_prefixes(const Settings& settings, const execution::LoadedModel& model) {
+  if (!settings.options.share_prefixes.value_or(false)) return {};
+  if (!settings.traits.causal) {
+    return invalid_argument_error(
+        "--share-prefixes: tokens of {} see those behind them, so that what texts begin with is "
+        "not the same in each",
+        settings.architecture->architecture);
+  }
+  if (!prefix_sharing_tasks(settings, model).empty()) return {};
   return invalid_argument_error(
-      "--share-prefixes: tokens of {} see those behind them, so that what texts begin with is not "
-      "the same in each",
-      settings.architecture->architecture);
+      "--share-prefixes: no answer of this model is made of a text's last token alone");
 }
 
 ModelInfo describe(const Assembly& assembly) {
@@ -114,9 +120,9 @@ Result<Assembly> assemble(const Manifest& manifest, checkpoint::ModelFolder fold
   WDE_RETURN_IF_ERROR(apply_enable_bidirectional(options, &folder));
   WDE_ASSIGN_OR_RETURN(parts.settings, settle(std::move(folder), options, std::move(device)));
   WDE_RETURN_IF_ERROR(manifest.settle(options, &parts.settings));
-  WDE_RETURN_IF_ERROR(check_share_prefixes(parts.settings));
   WDE_ASSIGN_OR_RETURN(parts.tokenizer, manifest.tokenizer(parts.settings));
   WDE_ASSIGN_OR_RETURN(parts.model, manifest.model(parts.settings, manifest.heads));
+  WDE_RETURN_IF_ERROR(check_share_prefixes(parts.settings, *parts.model));
   WDE_ASSIGN_OR_RETURN(parts.memory_plan, manifest.memory_plan(parts.settings, *parts.model));
   parts.text_tokenizer = make_text_tokenizer(parts.tokenizer);
   parts.info = describe(parts);

@@ -190,9 +190,6 @@ std::unique_ptr<pipeline::Scheduler> make_scheduler(const Settings& settings,
       .budget = plan.budget, .window_requests = kWindowBatches * plan.budget.max_requests});
 }
 
-namespace {
-
-// Tasks for which a prefix need only be computed once.
 std::vector<Task> prefix_sharing_tasks(const Settings& settings,
                                        const execution::LoadedModel& model) {
   std::vector<Task> tasks;
@@ -204,8 +201,6 @@ std::vector<Task> prefix_sharing_tasks(const Settings& settings,
   }
   return tasks;
 }
-
-}  // namespace
 
 std::unique_ptr<pipeline::ModelInputBuilder> make_model_input_builder(
     const Settings& settings, const execution::LoadedModel& model) {

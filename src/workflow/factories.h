@@ -24,6 +24,9 @@ std::unique_ptr<pipeline::RequestProcessor> make_request_processor(
     const Settings& settings, std::shared_ptr<const tokenizer::Tokenizer> tokenizer);
 std::unique_ptr<pipeline::Scheduler> make_scheduler(const Settings& settings,
                                                     const MemoryPlan& plan);
+// Tasks for which what texts begin with need only be computed once; none where the user says so.
+std::vector<Task> prefix_sharing_tasks(const Settings& settings,
+                                       const execution::LoadedModel& model);
 std::unique_ptr<pipeline::ModelInputBuilder> make_model_input_builder(
     const Settings& settings, const execution::LoadedModel& model);
 Result<std::unique_ptr<execution::Executor>> make_executor(

@@ -164,6 +164,18 @@ TEST(SharedPrefixRefusal, NamesTheFlagWhereTokensSeeThoseBehindThem) {
   ASSERT_FALSE(plan.ok());
   EXPECT_THAT(plan.status().message(), testing::HasSubstr("--share-prefixes"));
   EXPECT_TRUE(Engine::plan(options_for("models/qwen2_bidirectional", false)).ok());
+  const auto mean = Engine::plan(options_for("models/qwen3_windows", true));
+  ASSERT_FALSE(mean.ok());
+  EXPECT_THAT(mean.status().message(), testing::HasSubstr("last token"));
+}
+
+TEST(SharedPrefixRefusal, ADecoderWithoutItsMaskSharesNothing) {
+  EngineOptions options;
+  options.model = test::fixture("models/gpt2");
+  options.enable_bidirectional = true;
+  EXPECT_FALSE(run(options, Task::kEmbed).empty());
+  options.share_prefixes = true;
+  EXPECT_FALSE(Engine::plan(options).ok());
 }
 
 }  // namespace
