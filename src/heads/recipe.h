@@ -2,8 +2,8 @@
 // XForMaskedLM or XForCausalLM has behind its encoder or decoder. One visible table, a row an
 // architecture:
 //   logits = output(norm(activation(dense(rows of the last hidden states))))
-// where dense and norm may be missing. heads/logits_head.h and heads/vocabulary_head.h compute
-// them.
+// where dense and norm may be missing. heads/logits_head.h, heads/vocabulary_head.h and
+// heads/token_logits_head.h compute them.
 #pragma once
 
 #include <span>
