@@ -61,6 +61,14 @@ TEST(GgufVocabulary, WordPieces) {
   EXPECT_THAT(ids(vocabulary, "s", "s"), ElementsAre(2, 6, 3, 6, 3));
 }
 
+TEST(GgufVocabulary, AnEmptyTokenJoinsNothing) {
+  const std::string vocabulary =
+      R"({"model":"llama","tokens":["<unk>","","▁","a","▁a"],"unknown_token_id":0})";
+  EXPECT_THAT(ids(vocabulary, "a"), ElementsAre(4));
+  // First, it is the unknown one too.
+  EXPECT_THAT(ids(R"({"model":"llama","tokens":["","▁","a","▁a"]})", "a"), ElementsAre(3));
+}
+
 TEST(GgufVocabulary, WhatMakesNoSenseIsRefused) {
   EXPECT_THAT(load(R"({"model":"t5","tokens":["a"]})").status().message(),
               HasSubstr("\"t5\"; known: llama, gpt2, bert"));
@@ -69,6 +77,10 @@ TEST(GgufVocabulary, WhatMakesNoSenseIsRefused) {
               HasSubstr("\"scores\""));
   EXPECT_THAT(load(R"({"model":"llama","tokens":["a",1]})").status().message(),
               HasSubstr("token 1 is no UTF-8 string"));
+  const std::string longest(1024, 'a');
+  EXPECT_TRUE(load(R"({"model":"llama","tokens":["a",")" + longest + "\"]}").ok());
+  EXPECT_THAT(load(R"({"model":"llama","tokens":["a",")" + longest + "a\"]}").status().message(),
+              HasSubstr("token 1 has 1025 bytes; at most 1024"));
   EXPECT_THAT(load(R"({"model":"llama","tokens":["a"],"bos_token_id":3})").status().message(),
               HasSubstr("\"bos_token_id\" is 3"));
   EXPECT_THAT(load(R"({"model":"llama","tokens":["a"],"token_type":[9]})").status().message(),
