@@ -137,6 +137,52 @@ TEST(Gguf, BrokenFilesAreRefused) {
   expect_refused(shards.bytes(), "one of 2 files", StatusCode::kUnsupported);
 }
 
+TEST(Gguf, MetadataIsLimited) {
+  constexpr size_t kMostBytes = size_t{16} << 20;
+  GgufWriter longest;
+  longest.add("a.text", std::string(kMostBytes, 'x'));
+  EXPECT_TRUE(open_bytes(longest.bytes()).ok());
+  GgufWriter longer;
+  longer.add("a.text", std::string(kMostBytes + 1, 'x'));
+  expect_refused(longer.bytes(), "\"a.text\": a string of 16777217 bytes");
+
+  constexpr size_t kMostElements = size_t{1} << 24;
+  GgufWriter full;
+  full.add_array("a", 0, kMostElements - 3, std::string(kMostElements - 3, 'x'));
+  full.add_array("b", 0, 3, "xyz");
+  EXPECT_TRUE(open_bytes(full.bytes()).ok());
+  full.add_array("c", 0, 1, "x");
+  expect_refused(full.bytes(), "\"c\": an array of 1 elements; at most 16777216 in all");
+
+  for (const auto& [type, size] : {std::pair(1u, 1u),
+                                   {7u, 1u},
+                                   {2u, 2u},
+                                   {3u, 2u},
+                                   {4u, 4u},
+                                   {5u, 4u},
+                                   {6u, 4u},
+                                   {8u, 8u},
+                                   {10u, 8u},
+                                   {11u, 8u},
+                                   {12u, 8u}}) {
+    GgufWriter fits;
+    fits.add_array("a", type, 4, std::string(4 * size, '\0'));
+    EXPECT_TRUE(open_bytes(fits.bytes()).ok()) << type;
+    GgufWriter lies;
+    lies.add_array("a", type, 1000, std::string(1000 * size - 65, '\0'));
+    expect_refused(lies.bytes(), "\"a\": an array of 1000 elements in");
+    GgufWriter absurd;
+    absurd.add_array("a", type, uint64_t{1} << 63, "");
+    expect_refused(absurd.bytes(), "\"a\": an array of");
+  }
+  GgufWriter nested;
+  nested.add_array("a", 9, 0, "");
+  expect_refused(nested.bytes(), "an array of arrays", StatusCode::kUnsupported);
+  GgufWriter unknown;
+  unknown.add_array("a", 13, 0, "");
+  expect_refused(unknown.bytes(), "a value of type 13");
+}
+
 // A llama of one layer, two heads of 4 and one key head.
 GgufWriter llama() {
   GgufWriter writer;
