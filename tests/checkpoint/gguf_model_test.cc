@@ -232,6 +232,30 @@ TEST(GgufModel, GemmasNormsLoseTheirOne) {
   EXPECT_EQ(model->config.at("sliding_window").as_int64(), 16);
 }
 
+TEST(GgufModel, AdaptersTakeItsVocabularyUnlessTheyHaveATokenizer) {
+  GgufWriter writer = llama();
+  writer.add("tokenizer.ggml.tokens", std::vector<std::string>{"a", "b"});
+  for (const bool modules : {false, true}) {
+    const test::TempFolder folder;
+    folder.write("base/model.gguf", writer.bytes());
+    folder.write("adapter/adapter_config.json", R"({"base_model_name_or_path":"../base"})");
+    if (modules) {
+      folder.write("adapter/modules.json",
+                   R"([{"idx":0,"path":"","type":"sentence_transformers.models.Transformer"}])");
+    }
+    const auto read = [&] { return read_model_folder(folder.path("adapter"), {.weights = false}); };
+    auto model = read();
+    ASSERT_TRUE(model.ok()) << model.status().message();
+    ASSERT_TRUE(model->vocabulary.has_value()) << modules;
+    EXPECT_EQ(model->vocabulary->at("tokens").as_array().size(), 2u);
+    folder.write("adapter/tokenizer.json", "{}");
+    model = read();
+    ASSERT_TRUE(model.ok()) << model.status().message();
+    EXPECT_FALSE(model->vocabulary.has_value()) << modules;
+    EXPECT_EQ(model->tokenizer_path, folder.path("adapter"));
+  }
+}
+
 TEST(GgufModel, TheTrainedFileIsRead) {
   const std::string path = test::real_data("models/stories260K/tinyllm.gguf");
   WDE_SKIP_WITHOUT(path, "models/stories260K");
