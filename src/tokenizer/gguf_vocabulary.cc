@@ -42,6 +42,10 @@ constexpr PreTokenizer kPreTokenizers[] = {
 
 object part_spec(std::string_view type) { return {{"type", type}}; }
 
+object replace_spec(std::string_view from, std::string_view to) {
+  return {{"type", "Replace"}, {"pattern", {{"String", from}}}, {"content", to}};
+}
+
 class GgufVocabulary {
  public:
   static Result<GgufVocabulary> read(const object& fields) {
@@ -188,13 +192,12 @@ Result<object> by_scores(const GgufVocabulary& vocabulary) {
   WDE_ASSIGN_OR_RETURN(std::string unknown, vocabulary.role("unknown_token_id"));
   if (unknown.empty()) unknown = vocabulary.pieces.front().text;
   object spec;
-  spec["pre_tokenizer"] = {{"type", "Metaspace"},
-                           {"replacement", kSpaceSign},
-                           {"prepend_scheme", prefix ? "always" : "never"},
-                           {"split", false}};
-  array decoders = {{{"type", "Replace"}, {"pattern", {{"String", kSpaceSign}}}, {"content", " "}},
-                    part_spec("ByteFallback"),
-                    part_spec("Fuse")};
+  // A text that begins with a space gets one more, as Llama 2's tokenizer.json has it.
+  array normalizers;
+  if (prefix) normalizers.push_back({{"type", "Prepend"}, {"prepend", kSpaceSign}});
+  normalizers.push_back(replace_spec(" ", kSpaceSign));
+  spec["normalizer"] = {{"type", "Sequence"}, {"normalizers", std::move(normalizers)}};
+  array decoders = {replace_spec(kSpaceSign, " "), part_spec("ByteFallback"), part_spec("Fuse")};
   if (prefix) decoders.push_back({{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}});
   spec["decoder"] = {{"type", "Sequence"}, {"decoders", std::move(decoders)}};
   spec["model"] = {{"type", "BPE"},

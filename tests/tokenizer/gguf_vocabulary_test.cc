@@ -44,6 +44,16 @@ TEST(GgufVocabulary, PiecesJoinByScores) {
   EXPECT_EQ((*load(with("")))->decode(std::vector<int32_t>{1, 11, 11}, true).value(), "the the");
 }
 
+TEST(GgufVocabulary, SpacesAtTheBeginStay) {
+  EXPECT_THAT(ids(with(""), " the"), ElementsAre(1, 4, 11));
+  EXPECT_THAT(ids(with(""), "  the"), ElementsAre(1, 4, 4, 11));
+  EXPECT_THAT(ids(with(""), "</s>the"), ElementsAre(1, 2, 11));
+  EXPECT_THAT(ids(with(""), "</s> the"), ElementsAre(1, 2, 4, 11));
+  EXPECT_THAT(ids(with(R"(,"add_space_prefix":false)"), " the"), ElementsAre(1, 11));
+  EXPECT_THAT(ids(with(""), ""), ElementsAre(1));
+  EXPECT_EQ((*load(with("")))->decode(std::vector<int32_t>{1, 4, 11}, true).value(), " the");
+}
+
 TEST(GgufVocabulary, BytesJoinByMerges) {
   const std::string vocabulary = R"({"model":"gpt2","pre":"qwen2","tokens":["a","b","1","ab","Ġ",
     "<end>"],"merges":["a b"],"token_type":[1,1,1,1,1,3],"eos_token_id":5})";
