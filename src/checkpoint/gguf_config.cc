@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numbers>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "tensor/computed_rows.h"
@@ -64,6 +65,9 @@ class Keys {
   Result<double> real(std::string_view key, double fallback) const {
     return json::get_double(metadata_, full(key), fallback);
   }
+  Result<bool> flag(std::string_view key, bool fallback) const {
+    return json::get_bool(metadata_, full(key), fallback);
+  }
   Result<std::string> text(std::string_view key, std::string_view fallback) const {
     return json::get_string(metadata_, full(key), fallback);
   }
@@ -106,7 +110,79 @@ Status read_sizes(const Keys& keys, const WeightSource& tensors, GgufConfig* mod
     return unsupported_error("\"{}\": {}; a mixture of experts", keys.full("expert_count"),
                              experts);
   }
+  if (keys.has("attention.causal")) {
+    WDE_ASSIGN_OR_RETURN(config["is_causal"], keys.flag("attention.causal", true));
+  }
   return {};
+}
+
+// Keys that change the computation and are not read, unless they say the number that changes
+// nothing. (llama.cpp, src/llama-arch.cpp: LLM_KV_NAMES.)
+struct UnreadKey {
+  std::string_view key;
+  std::optional<double> neutral = std::nullopt;
+};
+constexpr UnreadKey kUnreadKeys[] = {
+    {.key = "attention.scale"},
+    {.key = "attention.output_scale"},
+    {.key = "attention.temperature_length"},
+    {.key = "attention.temperature_scale"},
+    {.key = "attention.clamp_kqv", .neutral = 0},
+    {.key = "attention.max_alibi_bias", .neutral = 0},
+    {.key = "attention.key_length_mla"},
+    {.key = "attention.value_length_mla"},
+    {.key = "attention.key_length_swa"},
+    {.key = "attention.value_length_swa"},
+    {.key = "embedding_scale", .neutral = 1},
+    {.key = "residual_scale", .neutral = 1},
+    {.key = "logit_scale", .neutral = 1},
+    {.key = "rope.scale_linear", .neutral = 1},
+    {.key = "rope.dimension_sections"},
+    {.key = "rope.scaling.attn_factor", .neutral = 1},
+    {.key = "rope.scaling.yarn_ext_factor", .neutral = 1},
+    {.key = "rope.scaling.yarn_attn_factor", .neutral = 1},
+    {.key = "rope.scaling.yarn_beta_fast", .neutral = 32},
+    {.key = "rope.scaling.yarn_beta_slow", .neutral = 1},
+};
+// Those that Gemma 2 and 3, or the latter alone, read.
+constexpr UnreadKey kGemma2Keys[] = {
+    {.key = "attn_logit_softcapping", .neutral = 0},
+    {.key = "final_logit_softcapping", .neutral = 0},
+};
+constexpr UnreadKey kGemma3Keys[] = {
+    {.key = "attention.sliding_window_pattern"},
+    {.key = "rope.freq_base_swa"},
+};
+
+Status refuse_unread(const Keys& keys, std::span<const UnreadKey> unread) {
+  for (const UnreadKey& entry : unread) {
+    if (!keys.has(entry.key)) continue;
+    if (entry.neutral) {
+      WDE_ASSIGN_OR_RETURN(const double value, keys.real(entry.key, *entry.neutral));
+      if (value == *entry.neutral) continue;
+    }
+    return unsupported_error("\"{}\" changes the computation and is not read",
+                             keys.full(entry.key));
+  }
+  return {};
+}
+
+// A window that no text of the model's length is longer than changes nothing.
+Status refuse_window(const Keys& keys, int64_t positions) {
+  constexpr std::string_view kKey = "attention.sliding_window";
+  WDE_ASSIGN_OR_RETURN(const int64_t window, keys.integer(kKey, 0));
+  if (window == 0 || window >= positions) return {};
+  return unsupported_error("\"{}\": {}; this architecture's windows are not read", keys.full(kKey),
+                           window);
+}
+
+Status refuse_unread_keys(const Keys& keys, const GgufConfig& model) {
+  const std::string_view name = model.architecture->name;
+  WDE_RETURN_IF_ERROR(refuse_unread(keys, kUnreadKeys));
+  if (name != "gemma3") WDE_RETURN_IF_ERROR(refuse_unread(keys, kGemma3Keys));
+  if (name == "gemma2" || name == "gemma3") return {};
+  WDE_RETURN_IF_ERROR(refuse_unread(keys, kGemma2Keys));
+  return refuse_window(keys, model.config.at("max_position_embeddings").as_int64());
 }
 
 // ------------------------------------------------------------------ rotary positions
@@ -147,7 +223,9 @@ Status read_llama3_factors(const WeightSource& tensors, double theta, int64_t he
 }
 
 Status read_rope_scaling(const Keys& keys, json::object& config) {
-  WDE_ASSIGN_OR_RETURN(const std::string type, keys.text("rope.scaling.type", "none"));
+  // As llama.cpp takes a factor alone.
+  const char* otherwise = keys.has("rope.scaling.factor") ? "linear" : "none";
+  WDE_ASSIGN_OR_RETURN(const std::string type, keys.text("rope.scaling.type", otherwise));
   if (type == "none") return {};
   WDE_ASSIGN_OR_RETURN(const double factor, keys.real("rope.scaling.factor", 0));
   if (!(factor > 0))
@@ -214,12 +292,13 @@ Status read_gemma(const Keys& keys, const WeightSource& tensors, GgufConfig* mod
   config["hidden_act"] = "gelu_pytorch_tanh";
   config["hidden_activation"] = "gelu_pytorch_tanh";
   if (name == "gemma") return {};
-  config["sliding_window"] = nullptr;
+  // What is absent is as the class has it, but for Gemma 3's windows: without the key there are
+  // none (llama.cpp, src/llama-model.cpp).
   if (keys.has("attention.sliding_window")) {
     WDE_ASSIGN_OR_RETURN(config["sliding_window"], keys.size("attention.sliding_window"));
+  } else if (name == "gemma3") {
+    config["sliding_window"] = nullptr;
   }
-  config["attn_logit_softcapping"] = nullptr;
-  config["final_logit_softcapping"] = nullptr;
   WDE_RETURN_IF_ERROR(keys.copy("attn_logit_softcapping", config, "attn_logit_softcapping"));
   WDE_RETURN_IF_ERROR(keys.copy("final_logit_softcapping", config, "final_logit_softcapping"));
   // The file does not say by what scores are scaled; the largest of each series alone departs from
@@ -229,14 +308,20 @@ Status read_gemma(const Keys& keys, const WeightSource& tensors, GgufConfig* mod
   config["query_pre_attn_scalar"] =
       largest ? config["hidden_size"].as_int64() / model->heads : config["head_dim"].as_int64();
   if (name == "gemma3") {
-    config["rope_local_base_freq"] = 10000.0;
+    WDE_ASSIGN_OR_RETURN(config["rope_local_base_freq"], keys.real("rope.freq_base_swa", 10000));
     config["sliding_window_pattern"] = 6;
+    if (keys.has("attention.sliding_window_pattern")) {
+      WDE_ASSIGN_OR_RETURN(config["sliding_window_pattern"],
+                           keys.size("attention.sliding_window_pattern"));
+    }
   }
   return {};
 }
 
 Status read_bert(const Keys& keys, const WeightSource& tensors, GgufConfig* model) {
   json::object& config = model->config;
+  WDE_ASSIGN_OR_RETURN(const bool causal, keys.flag("attention.causal", false));
+  if (causal) return unsupported_error("\"{}\" of an encoder", keys.full("attention.causal"));
   if (!keys.has("attention.layer_norm_epsilon"))
     return data_loss_error("\"{}\" is missing", keys.full("attention.layer_norm_epsilon"));
   WDE_ASSIGN_OR_RETURN(config["layer_norm_eps"], keys.real("attention.layer_norm_epsilon", 0));
@@ -257,6 +342,7 @@ Result<GgufConfig> GgufConfig::read(const json::object& metadata, const WeightSo
   model.config["model_type"] = model.architecture->model_type;
   const Keys keys(metadata, name);
   WDE_RETURN_IF_ERROR(read_sizes(keys, tensors, &model));
+  WDE_RETURN_IF_ERROR(refuse_unread_keys(keys, model));
   if (name == "bert") {
     WDE_RETURN_IF_ERROR(read_bert(keys, tensors, &model));
   } else if (name.starts_with("gemma")) {

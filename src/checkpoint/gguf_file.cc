@@ -20,6 +20,8 @@ constexpr uint64_t kMaxAlignment = 1 << 20;
 constexpr uint64_t kMaxNameBytes = 4096;
 constexpr uint64_t kMaxTensors = 1 << 20;
 constexpr uint64_t kMaxKeys = 1 << 20;
+constexpr uint64_t kMaxStringBytes = uint64_t{16} << 20;
+constexpr uint64_t kMaxElements = 1 << 24;  // of all arrays together
 
 // Little-endian numbers and strings, one after the other, as far as there are bytes.
 class Reader {
@@ -41,10 +43,20 @@ class Reader {
   Result<std::string> string(uint64_t max_bytes) {
     WDE_ASSIGN_OR_RETURN(const uint64_t size, number<uint64_t>());
     if (size > rest()) return ends_early();
-    if (size > max_bytes) return data_loss_error("a name of {} bytes", size);
+    if (size > max_bytes)
+      return data_loss_error("a string of {} bytes; at most {} are read", size, max_bytes);
     std::string text(reinterpret_cast<const char*>(bytes_.data() + position_), size);
     position_ += size;
     return text;
+  }
+  // The elements of one more array.
+  Status count_elements(uint64_t count) {
+    if (count > kMaxElements - elements_) {
+      return data_loss_error("an array of {} elements; at most {} in all arrays are read", count,
+                             kMaxElements);
+    }
+    elements_ += count;
+    return {};
   }
 
  private:
@@ -54,6 +66,7 @@ class Reader {
 
   std::span<const std::byte> bytes_;
   size_t position_ = 0;
+  uint64_t elements_ = 0;
 };
 
 // ------------------------------------------------------------------ metadata
@@ -88,14 +101,44 @@ Result<json::value> read_number(Reader& reader) {
 
 Result<json::value> read_value(Reader& reader, uint32_t type);
 
-// Every element takes a byte of the file at least, so that a count can't ask for more than there
-// is.
+// The bytes that a value takes at least.
+Result<uint64_t> least_size(uint32_t type) {
+  switch (type) {
+    case kUint8:
+    case kInt8:
+    case kBool:
+      return 1;
+    case kUint16:
+    case kInt16:
+      return 2;
+    case kUint32:
+    case kInt32:
+    case kFloat32:
+      return 4;
+    case kString:  // its size
+    case kUint64:
+    case kInt64:
+    case kFloat64:
+      return 8;
+    case kArray:
+      return unsupported_error("an array of arrays");
+    default:
+      return data_loss_error("a value of type {}", type);
+  }
+}
+
+// A count can't ask for more than there is in the file.
 Result<json::value> read_array(Reader& reader) {
   WDE_ASSIGN_OR_RETURN(const uint32_t type, reader.number<uint32_t>());
   WDE_ASSIGN_OR_RETURN(const uint64_t count, reader.number<uint64_t>());
-  if (type == kArray) return unsupported_error("an array of arrays");
-  if (count > reader.rest()) return data_loss_error("an array of {} elements", count);
+  WDE_ASSIGN_OR_RETURN(const uint64_t least, least_size(type));
+  if (count > reader.rest() / least) {
+    return data_loss_error("an array of {} elements in {} bytes (truncated?)", count,
+                           reader.rest());
+  }
+  WDE_RETURN_IF_ERROR(reader.count_elements(count));
   json::array elements;
+  elements.reserve(count);
   for (uint64_t i = 0; i < count; ++i) {
     WDE_ASSIGN_OR_RETURN(json::value element, read_value(reader, type));
     elements.push_back(std::move(element));
@@ -131,7 +174,7 @@ Result<json::value> read_value(Reader& reader, uint32_t type) {
       return json::value(flag == 1);
     }
     case kString: {
-      WDE_ASSIGN_OR_RETURN(const std::string text, reader.string(reader.rest()));
+      WDE_ASSIGN_OR_RETURN(const std::string text, reader.string(kMaxStringBytes));
       return json::value(text);
     }
     case kArray:

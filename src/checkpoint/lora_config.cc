@@ -27,6 +27,11 @@ constexpr std::string_view kRefusedFields[] = {
     "kasa_config",
 };
 
+// Ways to begin an adapter's training that leave the base model's weights alone. The others (PiSSA,
+// OLoRA, CorDA, LoftQ, ...) take a part of the weights away: what is stored is the difference to a
+// base that is not the one stored. (PEFT, LoraConfig: init_lora_weights.)
+constexpr std::string_view kHarmlessStarts[] = {"gaussian", "eva", "orthogonal"};
+
 bool is_off(const json::value* field) {
   if (field == nullptr || field->is_null()) return true;
   if (const bool* flag = field->if_bool()) return !*flag;
@@ -45,7 +50,17 @@ Status check_kind(const json::object& config) {
     return unsupported_error("\"{}\"{} is not merged here", field,
                              field == "use_dora" ? " (DoRA)" : "");
   }
-  return {};
+  const json::value* start = config.if_contains("init_lora_weights");
+  if (start == nullptr || start->is_null() || start->is_bool()) return {};
+  WDE_ASSIGN_OR_RETURN(const std::string name, json::get_string(config, "init_lora_weights", ""));
+  if (std::find(std::begin(kHarmlessStarts), std::end(kHarmlessStarts), name) !=
+      std::end(kHarmlessStarts)) {
+    return {};
+  }
+  return unsupported_error(
+      "\"init_lora_weights\": \"{}\" may stand on other weights than the base model's; known: "
+      "true, false, gaussian, eva, orthogonal",
+      name);
 }
 
 // PEFT reads a key as a regular expression behind any prefix of names. What is written in practice,

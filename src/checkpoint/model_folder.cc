@@ -224,12 +224,15 @@ Status read_base(const ReadOptions& options, int depth, ModelFolder& folder) {
   ModelFolder& base = read.value();
   if (base.input != InputModule::kTransformer)
     return context(unsupported_error("{} is no transformer", path));
-  const std::string tokenizer_path = has_tokenizer(adapter) ? adapter : base.tokenizer_path;
+  const bool own_tokenizer = has_tokenizer(adapter);
+  const std::string tokenizer_path = own_tokenizer ? adapter : base.tokenizer_path;
+  if (own_tokenizer) base.vocabulary.reset();
   const bool has_modules = file_exists(folder.path + "/modules.json");
   if (has_modules) {
     folder.config = std::move(base.config);
     folder.architectures = std::move(base.architectures);
     folder.weights = std::move(base.weights);
+    folder.vocabulary = std::move(base.vocabulary);
   } else {
     base.path = folder.path;
     base.transformer_path = adapter;

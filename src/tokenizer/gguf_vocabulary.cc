@@ -11,6 +11,7 @@
 #include "tokenizer/sentencepiece_merges.h"
 #include "tokenizer/sentencepiece_model.h"
 #include "tokenizer/special_tokens.h"
+#include "tokenizer/vocabulary.h"
 #include "tokenizer/word_patterns.h"
 
 namespace wde::tokenizer {
@@ -41,10 +42,14 @@ constexpr PreTokenizer kPreTokenizers[] = {
 
 object part_spec(std::string_view type) { return {{"type", type}}; }
 
-class Vocabulary {
+object replace_spec(std::string_view from, std::string_view to) {
+  return {{"type", "Replace"}, {"pattern", {{"String", from}}}, {"content", to}};
+}
+
+class GgufVocabulary {
  public:
-  static Result<Vocabulary> read(const object& fields) {
-    Vocabulary vocabulary(fields);
+  static Result<GgufVocabulary> read(const object& fields) {
+    GgufVocabulary vocabulary(fields);
     WDE_RETURN_IF_ERROR(vocabulary.read_pieces());
     for (size_t id = 0; id < vocabulary.pieces.size(); ++id)
       vocabulary.ids.emplace(vocabulary.pieces[id].text, static_cast<int64_t>(id));
@@ -93,7 +98,7 @@ class Vocabulary {
   PieceIds ids;
 
  private:
-  explicit Vocabulary(const object& from) : fields(from) {}
+  explicit GgufVocabulary(const object& from) : fields(from) {}
 
   Status read_pieces() {
     WDE_ASSIGN_OR_RETURN(const array* tokens, json::get_array(fields, "tokens"));
@@ -110,6 +115,10 @@ class Vocabulary {
       const auto* text = (*tokens)[i].if_string();
       if (text == nullptr || !is_valid_utf8(*text))
         return data_loss_error("token {} is no UTF-8 string", i);
+      if (text->size() > kMaxTokenBytes) {
+        return data_loss_error("token {} has {} bytes; at most {} are supported", i, text->size(),
+                               kMaxTokenBytes);
+      }
       Piece piece{std::string(*text)};
       if (scores != nullptr) {
         const double* score = (*scores)[i].if_double();
@@ -130,7 +139,7 @@ class Vocabulary {
 };
 
 // TemplateProcessing with these tokens around each text; empty ones are left out.
-Result<value> make_template(const Vocabulary& vocabulary, const std::string& before,
+Result<value> make_template(const GgufVocabulary& vocabulary, const std::string& before,
                             const std::string& behind, bool bert) {
   object tokens;
   const auto add = [&](array& to, const std::string& token, int type) -> Status {
@@ -156,7 +165,7 @@ Result<value> make_template(const Vocabulary& vocabulary, const std::string& bef
 }
 
 // The begin and end of every text, where the file or the kind of vocabulary asks for them.
-Result<value> begin_and_end(const Vocabulary& vocabulary, bool adds_bos) {
+Result<value> begin_and_end(const GgufVocabulary& vocabulary, bool adds_bos) {
   WDE_ASSIGN_OR_RETURN(const bool bos,
                        json::get_bool(vocabulary.fields, "add_bos_token", adds_bos));
   WDE_ASSIGN_OR_RETURN(const bool eos, json::get_bool(vocabulary.fields, "add_eos_token", false));
@@ -165,7 +174,7 @@ Result<value> begin_and_end(const Vocabulary& vocabulary, bool adds_bos) {
   return make_template(vocabulary, bos ? begin : "", eos ? end : "", false);
 }
 
-Result<array> special_tokens(const Vocabulary& vocabulary) {
+Result<array> special_tokens(const GgufVocabulary& vocabulary) {
   std::vector<std::string> roles;
   for (const char* key :
        {"bos_token_id", "eos_token_id", "unknown_token_id", "padding_token_id",
@@ -177,19 +186,18 @@ Result<array> special_tokens(const Vocabulary& vocabulary) {
 }
 
 // Sentencepiece's BPE with byte fallback: Llama 2, Mistral, Gemma.
-Result<object> by_scores(const Vocabulary& vocabulary) {
+Result<object> by_scores(const GgufVocabulary& vocabulary) {
   WDE_ASSIGN_OR_RETURN(const bool prefix,
                        json::get_bool(vocabulary.fields, "add_space_prefix", true));
   WDE_ASSIGN_OR_RETURN(std::string unknown, vocabulary.role("unknown_token_id"));
   if (unknown.empty()) unknown = vocabulary.pieces.front().text;
   object spec;
-  spec["pre_tokenizer"] = {{"type", "Metaspace"},
-                           {"replacement", kSpaceSign},
-                           {"prepend_scheme", prefix ? "always" : "never"},
-                           {"split", false}};
-  array decoders = {{{"type", "Replace"}, {"pattern", {{"String", kSpaceSign}}}, {"content", " "}},
-                    part_spec("ByteFallback"),
-                    part_spec("Fuse")};
+  // A text that begins with a space gets one more, as Llama 2's tokenizer.json has it.
+  array normalizers;
+  if (prefix) normalizers.push_back({{"type", "Prepend"}, {"prepend", kSpaceSign}});
+  normalizers.push_back(replace_spec(" ", kSpaceSign));
+  spec["normalizer"] = {{"type", "Sequence"}, {"normalizers", std::move(normalizers)}};
+  array decoders = {replace_spec(kSpaceSign, " "), part_spec("ByteFallback"), part_spec("Fuse")};
   if (prefix) decoders.push_back({{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}});
   spec["decoder"] = {{"type", "Sequence"}, {"decoders", std::move(decoders)}};
   spec["model"] = {{"type", "BPE"},
@@ -211,7 +219,7 @@ Result<const PreTokenizer*> find_pre_tokenizer(const object& fields) {
   return unsupported_error("\"tokenizer.ggml.pre\": \"{}\"; known: {}", name, known);
 }
 
-Result<object> by_merges(const Vocabulary& vocabulary) {
+Result<object> by_merges(const GgufVocabulary& vocabulary) {
   WDE_ASSIGN_OR_RETURN(const PreTokenizer* pre, find_pre_tokenizer(vocabulary.fields));
   WDE_ASSIGN_OR_RETURN(const array* merges, json::get_array(vocabulary.fields, "merges"));
   if (merges == nullptr) return data_loss_error("\"merges\" is missing");
@@ -241,7 +249,7 @@ Result<object> by_merges(const Vocabulary& vocabulary) {
 
 // llama.cpp keeps words with the space sign before them and continuations bare; here it is the
 // other way round, as in vocab.txt. It lower-cases and strips accents whatever the model.
-Result<object> by_word_pieces(Vocabulary* vocabulary) {
+Result<object> by_word_pieces(GgufVocabulary* vocabulary) {
   for (Piece& piece : vocabulary->pieces) {
     const bool bracketed = piece.text.starts_with('[') && piece.text.ends_with(']');
     if (piece.text.starts_with(kSpaceSign)) {
@@ -284,7 +292,7 @@ Result<object> by_word_pieces(Vocabulary* vocabulary) {
 
 Result<object> spec_from_gguf(const object& fields) {
   WDE_ASSIGN_OR_RETURN(const std::string model, json::get_string(fields, "model", ""));
-  WDE_ASSIGN_OR_RETURN(Vocabulary vocabulary, Vocabulary::read(fields));
+  WDE_ASSIGN_OR_RETURN(GgufVocabulary vocabulary, GgufVocabulary::read(fields));
   object spec;
   if (model == "llama") {
     WDE_ASSIGN_OR_RETURN(spec, by_scores(vocabulary));

@@ -15,6 +15,7 @@ json::array merges_of_pieces(const std::vector<SentencepieceModel::Piece>& piece
   std::vector<Way> all;
   for (const SentencepieceModel::Piece& piece : pieces) {
     const std::string_view text = piece.text;
+    if (text.empty()) continue;
     const auto first = static_cast<ptrdiff_t>(all.size());
     const char* at = text.data();
     for (unicode::next(at); at != text.data() + text.size(); unicode::next(at)) {

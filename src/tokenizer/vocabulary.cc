@@ -5,7 +5,6 @@
 namespace wde::tokenizer {
 namespace {
 
-constexpr size_t kMaxTokenBytes = 1024;
 constexpr size_t kMaxVocabularyBytes = size_t{64} << 20;
 
 using Entry = Vocabulary::Entry;

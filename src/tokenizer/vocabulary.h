@@ -1,6 +1,7 @@
 // Tokens and their ids, both ways. Immutable after build(); any thread.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -16,13 +17,14 @@ namespace wde::tokenizer {
 // Ids are below this: it bounds what a hostile id can make us allocate; the largest vocabularies
 // known have about half a million.
 inline constexpr int32_t kMaxIds = 1 << 22;
+inline constexpr size_t kMaxTokenBytes = 1024;
 
 class Vocabulary {
  public:
   using Entry = std::pair<std::string_view, int32_t>;  // a token and its id
 
   // From {"token": id, …}. Errors: kDataLoss for an id that is no integer in [0, kMaxIds), or that
-  // two tokens share, or a token that is longer than 1,024 bytes.
+  // two tokens share, or a token that is longer than kMaxTokenBytes.
   static Result<Vocabulary> build(const json::object& ids_by_token);
   // The same from a list, in which a token may stand several times: then id() gives the largest.
   static Result<Vocabulary> build(std::vector<Entry> entries);

@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "checkpoint/gguf_file.h"
-#include "checkpoint/gguf_model.h"
 #include "checkpoint/safetensors.h"
 #include "gguf_writer.h"
 #include "support/paths.h"
@@ -137,138 +136,50 @@ TEST(Gguf, BrokenFilesAreRefused) {
   expect_refused(shards.bytes(), "one of 2 files", StatusCode::kUnsupported);
 }
 
-// A llama of one layer, two heads of 4 and one key head.
-GgufWriter llama() {
-  GgufWriter writer;
-  writer.add("general.architecture", "llama");
-  writer.add("llama.embedding_length", uint32_t{8});
-  writer.add("llama.block_count", uint32_t{1});
-  writer.add("llama.feed_forward_length", uint32_t{3});
-  writer.add("llama.context_length", uint32_t{64});
-  writer.add("llama.attention.head_count", uint32_t{2});
-  writer.add("llama.attention.head_count_kv", uint32_t{1});
-  writer.add("llama.attention.layer_norm_rms_epsilon", 1e-5f);
-  std::vector<float> rows;
-  for (int row = 0; row < 8; ++row)
-    for (int column = 0; column < 8; ++column) rows.push_back(static_cast<float>(row));
-  writer.add_f32("token_embd.weight", {5, 8}, std::vector<float>(40, 1));
-  writer.add_f32("blk.0.attn_q.weight", {8, 8}, rows);
-  writer.add_f32("blk.0.attn_k.weight", {4, 8}, {rows.begin(), rows.begin() + 32});
-  writer.add_f32("blk.0.attn_v.weight", {4, 8}, {rows.begin(), rows.begin() + 32});
-  return writer;
-}
+TEST(Gguf, MetadataIsLimited) {
+  constexpr size_t kMostBytes = size_t{16} << 20;
+  GgufWriter longest;
+  longest.add("a.text", std::string(kMostBytes, 'x'));
+  EXPECT_TRUE(open_bytes(longest.bytes()).ok());
+  GgufWriter longer;
+  longer.add("a.text", std::string(kMostBytes + 1, 'x'));
+  expect_refused(longer.bytes(), "\"a.text\": a string of 16777217 bytes");
 
-std::vector<float> first_column(const std::vector<float>& matrix, size_t columns) {
-  std::vector<float> column;
-  for (size_t i = 0; i < matrix.size(); i += columns) column.push_back(matrix[i]);
-  return column;
-}
+  constexpr size_t kMostElements = size_t{1} << 24;
+  GgufWriter full;
+  full.add_array("a", 0, kMostElements - 3, std::string(kMostElements - 3, 'x'));
+  full.add_array("b", 0, 3, "xyz");
+  EXPECT_TRUE(open_bytes(full.bytes()).ok());
+  full.add_array("c", 0, 1, "x");
+  expect_refused(full.bytes(), "\"c\": an array of 1 elements; at most 16777216 in all");
 
-TEST(GgufModel, SpeaksTransformersTerms) {
-  const std::string bytes = llama().bytes();
-  const auto model = read_gguf_model(open_bytes(bytes).value());
-  ASSERT_TRUE(model.ok()) << model.status().message();
-  EXPECT_EQ(model->config.at("architectures").at(0).as_string(), "LlamaForCausalLM");
-  EXPECT_EQ(model->config.at("vocab_size").as_int64(), 5);
-  EXPECT_EQ(model->config.at("num_key_value_heads").as_int64(), 1);
-  EXPECT_EQ(model->config.at("head_dim").as_int64(), 4);
-  EXPECT_TRUE(model->config.at("tie_word_embeddings").as_bool());
-  EXPECT_EQ(model->pooling, "");
-  const WeightSource& weights = *model->weights;
-  // ggml's rows are x0 y0 x1 y1 of the halves x and y.
-  EXPECT_THAT(first_column(numbers_of(weights, "model.layers.0.self_attn.q_proj.weight"), 8),
-              ElementsAre(0, 2, 1, 3, 4, 6, 5, 7));
-  EXPECT_THAT(first_column(numbers_of(weights, "model.layers.0.self_attn.k_proj.weight"), 8),
-              ElementsAre(0, 2, 1, 3));
-  EXPECT_THAT(first_column(numbers_of(weights, "model.layers.0.self_attn.v_proj.weight"), 8),
-              ElementsAre(0, 1, 2, 3));
-  EXPECT_EQ(weights.tensor("lm_head.weight").status().code(), StatusCode::kNotFound);
-}
-
-void expect_model_refused(GgufWriter writer, const std::string& part) {
-  const std::string bytes = writer.bytes();
-  const auto model = read_gguf_model(open_bytes(bytes).value());
-  ASSERT_FALSE(model.ok()) << part;
-  EXPECT_THAT(model.status().message(), HasSubstr(part));
-}
-
-TEST(GgufModel, WhatHasNoPlaceIsRefusedByName) {
-  GgufWriter writer = llama();
-  writer.add_f32("blk.0.attn_q.scale", {1}, {1});
-  expect_model_refused(writer, "\"blk.0.attn_q.scale\" has no place");
-  writer = llama();
-  writer.add_f32("blk.1.attn_q.weight", {8, 8}, std::vector<float>(64));
-  expect_model_refused(writer, "\"blk.1.attn_q.weight\" has no place");
-  writer = llama();
-  writer.add("llama.expert_count", uint32_t{8});
-  expect_model_refused(writer, "llama.expert_count");
-  writer = llama();
-  writer.add("llama.rope.scaling.type", "longrope");
-  writer.add("llama.rope.scaling.factor", 2.0f);
-  expect_model_refused(writer, "longrope");
-  writer = llama();
-  writer.add("llama.rope.dimension_count", uint32_t{2});
-  expect_model_refused(writer, "llama.rope.dimension_count");
-  writer = llama();
-  writer.add_f32("rope_freqs.weight", {2}, {3, 1});
-  expect_model_refused(writer, "rope_freqs.weight");
-  GgufWriter other;
-  other.add("general.architecture", "mamba");
-  expect_model_refused(other, "\"mamba\"");
-  GgufWriter empty;
-  empty.add("general.architecture", "llama");
-  expect_model_refused(empty, "llama.embedding_length");
-}
-
-TEST(GgufModel, Llama3sScalingIsRecognized) {
-  GgufWriter writer = llama();
-  writer.add("llama.rope.freq_base", 1e8f);
-  writer.add_f32("rope_freqs.weight", {2}, {1, 8});
-  const std::string bytes = writer.bytes();
-  const auto model = read_gguf_model(open_bytes(bytes).value());
-  ASSERT_TRUE(model.ok()) << model.status().message();
-  EXPECT_EQ(model->config.at("rope_scaling").at("rope_type").as_string(), "llama3");
-  EXPECT_EQ(model->config.at("rope_scaling").at("factor").as_double(), 8);
-}
-
-TEST(GgufModel, GemmasNormsLoseTheirOne) {
-  GgufWriter writer;
-  writer.add("general.architecture", "gemma3");
-  for (const auto& [key, value] :
-       std::vector<std::pair<std::string, uint32_t>>{{"embedding_length", 8},
-                                                     {"block_count", 1},
-                                                     {"feed_forward_length", 3},
-                                                     {"context_length", 64},
-                                                     {"attention.head_count", 2},
-                                                     {"attention.head_count_kv", 1},
-                                                     {"attention.key_length", 4},
-                                                     {"attention.value_length", 4},
-                                                     {"attention.sliding_window", 16}}) {
-    writer.add("gemma3." + key, value);
+  for (const auto& [type, size] : {std::pair(1u, 1u),
+                                   {7u, 1u},
+                                   {2u, 2u},
+                                   {3u, 2u},
+                                   {4u, 4u},
+                                   {5u, 4u},
+                                   {6u, 4u},
+                                   {8u, 8u},
+                                   {10u, 8u},
+                                   {11u, 8u},
+                                   {12u, 8u}}) {
+    GgufWriter fits;
+    fits.add_array("a", type, 4, std::string(4 * size, '\0'));
+    EXPECT_TRUE(open_bytes(fits.bytes()).ok()) << type;
+    GgufWriter lies;
+    lies.add_array("a", type, 1000, std::string(1000 * size - 65, '\0'));
+    expect_refused(lies.bytes(), "\"a\": an array of 1000 elements in");
+    GgufWriter absurd;
+    absurd.add_array("a", type, uint64_t{1} << 63, "");
+    expect_refused(absurd.bytes(), "\"a\": an array of");
   }
-  writer.add("gemma3.attention.layer_norm_rms_epsilon", 1e-6f);
-  writer.add_f32("token_embd.weight", {5, 8}, std::vector<float>(40, 1));
-  writer.add_f32("blk.0.ffn_norm.weight", {8}, {1, 1.5f, 2, 1, 1, 1, 1, 0.25f});
-  const std::string bytes = writer.bytes();
-  const auto model = read_gguf_model(open_bytes(bytes).value());
-  ASSERT_TRUE(model.ok()) << model.status().message();
-  EXPECT_THAT(numbers_of(*model->weights, "model.layers.0.pre_feedforward_layernorm.weight"),
-              ElementsAre(0, 0.5f, 1, 0, 0, 0, 0, -0.75f));
-  EXPECT_EQ(model->config.at("query_pre_attn_scalar").as_int64(), 4);
-  EXPECT_EQ(model->config.at("sliding_window").as_int64(), 16);
-}
-
-TEST(GgufModel, TheTrainedFileIsRead) {
-  const std::string path = test::real_data("models/stories260K/tinyllm.gguf");
-  WDE_SKIP_WITHOUT(path, "models/stories260K");
-  auto file = open_gguf(path);
-  ASSERT_TRUE(file.ok()) << file.status().message();
-  const auto model = read_gguf_model(std::move(file).value());
-  ASSERT_TRUE(model.ok()) << model.status().message();
-  EXPECT_EQ(model->config.at("hidden_size").as_int64(), 64);
-  EXPECT_EQ(model->config.at("num_hidden_layers").as_int64(), 5);
-  EXPECT_EQ(model->vocabulary.at("tokens").as_array().size(), 512u);
-  EXPECT_EQ(model->weights->names().size(), 48u);
+  GgufWriter nested;
+  nested.add_array("a", 9, 0, "");
+  expect_refused(nested.bytes(), "an array of arrays", StatusCode::kUnsupported);
+  GgufWriter unknown;
+  unknown.add_array("a", 13, 0, "");
+  expect_refused(unknown.bytes(), "a value of type 13");
 }
 
 }  // namespace

@@ -34,6 +34,13 @@ class GgufWriter {
     put(keys_, uint64_t{texts.size()});
     for (const std::string& text : texts) string(keys_, text);
   }
+  // `count` elements of one of the file's types, or what claims to be.
+  void add_array(std::string_view key, uint32_t type, uint64_t count, std::string_view elements) {
+    begin_value(key, 9);
+    put(keys_, type);
+    put(keys_, count);
+    keys_ += elements;
+  }
 
   // The next tensor's offset, instead of where its data is.
   void set_offset(uint64_t offset) { offset_ = offset, has_offset_ = true; }

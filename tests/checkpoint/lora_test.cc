@@ -176,6 +176,22 @@ TEST_F(Lora, FieldsThatAreNotMergedAreRefusedByName) {
   EXPECT_THAT(refusal("[]", kPair), HasSubstr("adapter_config.json"));
 }
 
+TEST_F(Lora, StartsThatChangeTheBaseModelAreRefused) {
+  for (const char* start : {"true", "false", "null", "\"gaussian\"", "\"eva\"", "\"orthogonal\""}) {
+    EXPECT_THAT(merged(R"({"r":1,"lora_alpha":2,"init_lora_weights":)" + std::string(start) + "}",
+                       kPair, "model.layers.0.q.weight"),
+                ElementsAre(3, 22, 203, 8, 45, 406))
+        << start;
+  }
+  for (const char* start :
+       {"pissa", "pissa_niter_16", "olora", "corda", "loftq", "lora_ga", "Gaussian", ""}) {
+    const std::string field = R"("init_lora_weights":")" + std::string(start) + "\"";
+    EXPECT_THAT(refusal("{\"r\":1," + field + "}", kPair),
+                HasSubstr("\"init_lora_weights\": \"" + std::string(start) + "\""));
+  }
+  EXPECT_THAT(refusal(R"({"r":1,"init_lora_weights":1})", kPair), HasSubstr("init_lora_weights"));
+}
+
 TEST_F(Lora, NoTensorsNoAdapter) {
   folder_.write("adapter_config.json", "{}");
   const Status status = merge_lora(base_weights(), folder_.path()).status();

@@ -44,6 +44,16 @@ TEST(GgufVocabulary, PiecesJoinByScores) {
   EXPECT_EQ((*load(with("")))->decode(std::vector<int32_t>{1, 11, 11}, true).value(), "the the");
 }
 
+TEST(GgufVocabulary, SpacesAtTheBeginStay) {
+  EXPECT_THAT(ids(with(""), " the"), ElementsAre(1, 4, 11));
+  EXPECT_THAT(ids(with(""), "  the"), ElementsAre(1, 4, 4, 11));
+  EXPECT_THAT(ids(with(""), "</s>the"), ElementsAre(1, 2, 11));
+  EXPECT_THAT(ids(with(""), "</s> the"), ElementsAre(1, 2, 4, 11));
+  EXPECT_THAT(ids(with(R"(,"add_space_prefix":false)"), " the"), ElementsAre(1, 11));
+  EXPECT_THAT(ids(with(""), ""), ElementsAre(1));
+  EXPECT_EQ((*load(with("")))->decode(std::vector<int32_t>{1, 4, 11}, true).value(), " the");
+}
+
 TEST(GgufVocabulary, BytesJoinByMerges) {
   const std::string vocabulary = R"({"model":"gpt2","pre":"qwen2","tokens":["a","b","1","ab","Ġ",
     "<end>"],"merges":["a b"],"token_type":[1,1,1,1,1,3],"eos_token_id":5})";
@@ -61,6 +71,14 @@ TEST(GgufVocabulary, WordPieces) {
   EXPECT_THAT(ids(vocabulary, "s", "s"), ElementsAre(2, 6, 3, 6, 3));
 }
 
+TEST(GgufVocabulary, AnEmptyTokenJoinsNothing) {
+  const std::string vocabulary =
+      R"({"model":"llama","tokens":["<unk>","","▁","a","▁a"],"unknown_token_id":0})";
+  EXPECT_THAT(ids(vocabulary, "a"), ElementsAre(4));
+  // First, it is the unknown one too.
+  EXPECT_THAT(ids(R"({"model":"llama","tokens":["","▁","a","▁a"]})", "a"), ElementsAre(3));
+}
+
 TEST(GgufVocabulary, WhatMakesNoSenseIsRefused) {
   EXPECT_THAT(load(R"({"model":"t5","tokens":["a"]})").status().message(),
               HasSubstr("\"t5\"; known: llama, gpt2, bert"));
@@ -69,6 +87,10 @@ TEST(GgufVocabulary, WhatMakesNoSenseIsRefused) {
               HasSubstr("\"scores\""));
   EXPECT_THAT(load(R"({"model":"llama","tokens":["a",1]})").status().message(),
               HasSubstr("token 1 is no UTF-8 string"));
+  const std::string longest(1024, 'a');
+  EXPECT_TRUE(load(R"({"model":"llama","tokens":["a",")" + longest + "\"]}").ok());
+  EXPECT_THAT(load(R"({"model":"llama","tokens":["a",")" + longest + "a\"]}").status().message(),
+              HasSubstr("token 1 has 1025 bytes; at most 1024"));
   EXPECT_THAT(load(R"({"model":"llama","tokens":["a"],"bos_token_id":3})").status().message(),
               HasSubstr("\"bos_token_id\" is 3"));
   EXPECT_THAT(load(R"({"model":"llama","tokens":["a"],"token_type":[9]})").status().message(),
