@@ -67,6 +67,12 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"{{ 7 // 2 }}{{ -7 // 2 }}{{ -7 % 3 }}{{ (1, 2)[1] }}{{ {'k': 'v'}.k }}", "3-422v"},
         Case{"{% for k, v in {'a': 1, 'b': 2}.items() %}{{ k }}={{ v }};{% endfor %}", "a=1;b=2;"},
         Case{"   {%- if n %} x{% endif +%}\n  {{ n }}", " x\n  3"},
+        Case{"{{ 7 // -2 }}{{ 7 % -3 }}{{ -6 // 3 }}{{ -6 % 3 }}{{ 5 // -1 }}{{ 5 % -1 }}",
+             "-4-2-20-50"},
+        Case{"{{ (-9223372036854775807 - 1) % -1 }}{{ (-9223372036854775807 - 1) // 3 }}",
+             "0-3074457345618258603"},
+        Case{"{{ 9223372036854775806 % 9223372036854775807 }}", "9223372036854775806"},
+        Case{"{{ range(9223372036854775807, -9223372036854775807) | length }}", "0"},
         Case{"{% if n == 1 %}a{% elif n == 3 %}b{% else %}c{% endif %}", "b"}));
 
 struct Refusal {
@@ -94,6 +100,14 @@ INSTANTIATE_TEST_SUITE_P(
                     Refusal{"{{ 1 // 0 }}", "division"}, Refusal{"{# never", "comment"},
                     Refusal{"{{ 'open }}", "string"}, Refusal{"{{ n n }}", "unexpected \"n\""},
                     Refusal{"{{ raise_exception('only pairs') }}", "only pairs"},
+                    Refusal{"{{ 9223372036854775807 + n }}", "\"+\" of 9223372036854775807 and 3"},
+                    Refusal{"{{ -9223372036854775807 - n }}", "beyond 64 bits"},
+                    Refusal{"{{ 9223372036854775807 * n }}", "\"*\" of"},
+                    Refusal{"{{ (-9223372036854775807 - 1) // -1 }}", "\"//\" of"},
+                    Refusal{"{{ -(-9223372036854775807 - 1) }}", "\"-\" of"},
+                    Refusal{"{{ 1 % 0 }}", "division"},
+                    Refusal{"{{ 9223372036854775808 }}", "an integer is beyond 64 bits"},
+                    Refusal{"{{ range(-9223372036854775807, 9223372036854775807) }}", "range()"},
                     Refusal{"{% for a, b in messages %}{% endfor %}", "2 names"}));
 
 TEST(Template, HostileNestingEnds) {

@@ -302,7 +302,9 @@ Result<ExpressionPtr> ExpressionParser::parse_primary() {
       return ExpressionPtr(std::move(value));
     case Token::Kind::kInteger: {
       int64_t number = 0;
-      std::from_chars(token.text.data(), token.text.data() + token.text.size(), number);
+      const char* end = token.text.data() + token.text.size();
+      if (std::from_chars(token.text.data(), end, number).ec != std::errc())
+        return data_loss_error("line {}: an integer is beyond 64 bits", token.line);
       value->literal = number;
       return ExpressionPtr(std::move(value));
     }

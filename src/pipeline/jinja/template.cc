@@ -10,7 +10,7 @@ namespace {
 
 constexpr size_t kMaxBytes = size_t{64} << 20;  // of rendered text
 constexpr int64_t kMaxSteps = 1 << 20;          // of loops, in all
-constexpr int64_t kMaxRange = 1 << 16;
+constexpr uint64_t kMaxRange = 1 << 16;
 
 using Scope = std::map<std::string, Value, std::less<>>;
 
@@ -261,7 +261,10 @@ class Rendering {
     }
     const int64_t begin = bounds.size() > 1 ? bounds[0] : 0;
     const int64_t end = bounds.size() > 1 ? bounds[1] : bounds[0];
-    if (bounds.size() > 2 || end - begin > kMaxRange)
+    // Unsigned, the difference of any two fits.
+    const uint64_t count =
+        begin < end ? static_cast<uint64_t>(end) - static_cast<uint64_t>(begin) : 0;
+    if (bounds.size() > 2 || count > kMaxRange)
       return unsupported_error("range() with a step, or beyond {}", kMaxRange);
     json::array numbers;
     for (int64_t i = begin; i < end; ++i) numbers.emplace_back(i);

@@ -36,7 +36,8 @@ Result<Value> slice_of(const Value& of, const Value& begin, const Value& end);
 // The elements of a list, the keys of an object. Errors: kUnsupported.
 Result<std::vector<json::value>> elements_of(const Value& value);
 
-// "==", "+", "in", …, of two operands. Errors: kUnsupported naming the operation.
+// "==", "+", "in", …, of two operands. Errors, naming the operation: kUnsupported, kDataLoss (a
+// division by zero, an integer beyond 64 bits).
 Result<Value> operate(std::string_view operation, const Value& left, const Value& right);
 // Each errs with kUnsupported where no such thing is known here, naming it.
 Result<Value> apply_filter(std::string_view name, const Value& value, const Arguments& arguments);
