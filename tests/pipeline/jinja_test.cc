@@ -120,5 +120,39 @@ TEST(Template, HostileNestingEnds) {
                    .ok());
 }
 
+std::string repeated(std::string_view part, int count) {
+  std::string text;
+  for (int i = 0; i < count; ++i) text += part;
+  return text;
+}
+
+TEST(Template, HostileChainsEnd) {
+  for (const char* part : {" + 1", " ~ n", " * 1", " or n", " and n", " == n", " | trim", "[0]",
+                           ".b", ".strip()", " is true", " is not true"}) {
+    const Status status = render("{{ n" + repeated(part, 50'000) + " }}").status();
+    ASSERT_FALSE(status.ok()) << part;
+    EXPECT_THAT(status.message(), HasSubstr("line 1: an expression is more than 256")) << part;
+  }
+  EXPECT_FALSE(render("{{ " + repeated("not ", 200'000) + "n }}").ok());
+  EXPECT_FALSE(render("{{ " + repeated("n if n else ", 50'000) + "n }}").ok());
+  EXPECT_FALSE(render("{{ " + repeated("-(", 50'000) + "n").ok());
+  const Status branches =
+      render("{% if n %}" + repeated("{% elif n %}", 50'000) + "{% endif %}").status();
+  EXPECT_THAT(branches.message(), HasSubstr("line 1: statements too deep"));
+  // What templates have of each is far below.
+  EXPECT_EQ(*render("{{ 0" + repeated(" + 1", 250) + " }}"), "250");
+  EXPECT_EQ(
+      *render("{% if n == 0 %}" + repeated("{% elif n == 1 %}", 50) + "{% else %}x{% endif %}"),
+      "x");
+}
+
+TEST(Template, LengthHasAnEnd) {
+  EXPECT_TRUE(render(std::string(Template::kMaxBytes, 'x')).ok());
+  const Status status = render(std::string(Template::kMaxBytes + 1, 'x')).status();
+  EXPECT_THAT(status.message(), HasSubstr("a template of 1048577 bytes"));
+  const std::string strings = repeated("'a'", Template::kMaxBytes / 3 - 2);
+  EXPECT_EQ(render("{{" + strings + "}}").value().size(), strings.size() / 3);
+}
+
 }  // namespace
 }  // namespace wde::pipeline::jinja

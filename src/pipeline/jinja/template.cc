@@ -8,8 +8,8 @@
 namespace wde::pipeline::jinja {
 namespace {
 
-constexpr size_t kMaxBytes = size_t{64} << 20;  // of rendered text
-constexpr int64_t kMaxSteps = 1 << 20;          // of loops, in all
+constexpr size_t kMaxTextBytes = size_t{64} << 20;  // of rendered text
+constexpr int64_t kMaxSteps = 1 << 20;              // of loops, in all
 constexpr uint64_t kMaxRange = 1 << 16;
 
 using Scope = std::map<std::string, Value, std::less<>>;
@@ -52,7 +52,8 @@ class Rendering {
   }
 
   Status write(std::string_view text) {
-    if (text_.size() + text.size() > kMaxBytes) return data_loss_error("it writes too much text");
+    if (text_.size() + text.size() > kMaxTextBytes)
+      return data_loss_error("it writes too much text");
     text_ += text;
     return {};
   }
@@ -279,6 +280,8 @@ class Rendering {
 }  // namespace
 
 Result<Template> Template::parse(std::string_view source) {
+  if (source.size() > kMaxBytes)
+    return data_loss_error("a template of {} bytes; at most {} are read", source.size(), kMaxBytes);
   WDE_ASSIGN_OR_RETURN(Nodes nodes, parse_template(source));
   Template result;
   result.nodes_ = std::make_shared<const Nodes>(std::move(nodes));

@@ -18,7 +18,10 @@ namespace wde::pipeline::jinja {
 // Immutable; any number of threads may render it at once.
 class Template {
  public:
-  // Errors: kDataLoss (not well-formed), kUnsupported; each names the line.
+  static constexpr size_t kMaxBytes = size_t{1} << 20;  // of a template's own text
+
+  // Errors: kDataLoss (not well-formed, too long, too deep), kUnsupported; each names the line, but
+  // for what is too long.
   static Result<Template> parse(std::string_view source);
 
   // Errors: kUnsupported as above, kInvalidArgument (what the template itself raises), kDataLoss
