@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+
 #include "base/json.h"
 #include "pipeline/jinja/template.h"
 
@@ -152,6 +154,63 @@ TEST(Template, LengthHasAnEnd) {
   EXPECT_THAT(status.message(), HasSubstr("a template of 1048577 bytes"));
   const std::string strings = repeated("'a'", Template::kMaxBytes / 3 - 2);
   EXPECT_EQ(render("{{" + strings + "}}").value().size(), strings.size() / 3);
+}
+
+TEST(Template, HostileRenderingsEnd) {
+  // x of a namespace, made anew from itself in a loop.
+  const auto doubled = [](const std::string& first, const char* sum, int times) {
+    return "{% set ns = namespace(x=" + first + ") %}{% for i in range(" + std::to_string(times) +
+           ") %}{% set ns.x = " + sum + " %}{% endfor %}";
+  };
+  const std::string text = doubled("'a'", "ns.x + ns.x", 18),
+                    list = doubled("[1]", "ns.x + ns.x", 15);
+  const std::pair<std::string, const char*> kCases[] = {
+      {doubled("'a'", "ns.x ~ ns.x", 60), "much text"},
+      {doubled("'a'", "ns.x + ns.x", 60), "much text"},
+      {doubled("[1]", "ns.x + ns.x", 60), "many elements"},
+      {doubled("[]", "[ns.x]", 60'000), "64 deep"},
+      {doubled("[]", "(1, {'a': ns.x})", 60'000), "64 deep"},
+      {doubled("[]", "ns", 60'000), "64 deep"},
+      {doubled("[]", "namespace(y=ns.x)", 60'000), "64 deep"},
+      {doubled("[]", "ns.items()", 60'000), "64 deep"},
+      {doubled("[]", "[false] | map('default', ns.x, true) | list", 60'000), "64 deep"},
+      {text + "{{ ns.x | replace('a', ns.x) }}", "much text"},
+      {text + "{{ ns.x.replace('a', ns.x) }}", "much text"},
+      {text + "{{ range(60000) | join(ns.x) }}", "much text"},
+      {text + "{{ range(60000) | map('default', ns.x) | map('replace', '1', ns.x) }}", "much text"},
+      {text + "{% for i in range(60000) %}{{ ns.x }}{% endfor %}", "much text"},
+      {text + "{{ (ns.x ~ ns.x ~ ns.x ~ ns.x ~ ns.x).split('a') }}", "many elements"},
+      {list + "{{ ns.x | select('in', ns.x) | list | length }}", "many elements"},
+      {list + "{{ ns.x | map('default', ns.x) | list | length }}", "many elements"},
+      {"{% for a in range(60000) %}{% for b in range(60000) %}{% endfor %}{% endfor %}",
+       "many elements"},
+      {"{% for a in range(60000) %}" + repeated("{% if n %}{% endif %}", 1000) + "{% endfor %}",
+       "many"},
+      {"{% for a in range(60000) %}" + repeated("x{##}", 1000) + "{% endfor %}", "many steps"},
+  };
+  for (const auto& [source, part] : kCases) {
+    const auto begin = std::chrono::steady_clock::now();
+    const Status status = render(source).status();
+    ASSERT_FALSE(status.ok()) << source.substr(0, 200);
+    EXPECT_THAT(status.message(), HasSubstr(part)) << source.substr(0, 200);
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
+  }
+  // A text found in another one, both long and nearly the same throughout.
+  EXPECT_EQ(*render(text + "{{ (ns.x ~ 'b') in (ns.x ~ ns.x) }}"), "False");
+  EXPECT_EQ(render(text + "{{ ns.x.strip(ns.x[:1000] ~ 'b') }}").value(), "");
+}
+
+TEST(Template, LongTextsMayBeCopied) {
+  const std::string document(8 << 20, 'd');
+  json::object given = variables();
+  given["messages"].as_array()[1].as_object()["content"] = document;
+  const auto parsed = Template::parse(
+      "{% for m in messages %}{% if m.role == 'document' and m.content is string and m.content %}"
+      "{{ m.role ~ ': ' ~ (m.content | trim) }}{% endif %}{% endfor %}");
+  ASSERT_TRUE(parsed.ok());
+  const auto text = parsed->render(given);
+  ASSERT_TRUE(text.ok()) << text.status().message();
+  EXPECT_EQ(*text, "document: " + document);
 }
 
 }  // namespace

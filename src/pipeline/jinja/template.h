@@ -2,7 +2,7 @@
 // written in, with the settings and functions that transformers gives it: if, for and set;
 // expressions, filters and tests; namespace(), range() and raise_exception(). What is not known is
 // refused by its name and line when it is parsed or met. Nothing of a template can reach outside:
-// it reads the variables it is given and writes text, up to a limit.
+// it reads the variables it is given and writes text, within the limits of budget.h.
 #pragma once
 
 #include <memory>
@@ -25,7 +25,8 @@ class Template {
   static Result<Template> parse(std::string_view source);
 
   // Errors: kUnsupported as above, kInvalidArgument (what the template itself raises), kDataLoss
-  // (an operation that its values do not have, too much text); each names the line where known.
+  // (an operation that its values do not have, more than budget.h allows); each names the line
+  // where known.
   Result<std::string> render(const json::object& variables) const;
 
  private:

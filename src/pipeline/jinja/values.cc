@@ -1,5 +1,7 @@
 #include "pipeline/jinja/values.h"
 
+#include <string.h>  // memmem
+
 #include <algorithm>
 
 #include "base/utf8.h"
@@ -30,8 +32,7 @@ bool contains(const Value& whole, const Value& part) {
   if (!whole) return false;
   if (const String* text = as_string(whole)) {
     const String* wanted = as_string(part);
-    return wanted != nullptr &&
-           std::string_view(*text).find(std::string_view(*wanted)) != std::string_view::npos;
+    return wanted != nullptr && find_text(*text, *wanted) != std::string_view::npos;
   }
   if (whole->is_object()) {
     const String* key = as_string(part);
@@ -115,6 +116,14 @@ const Value* Arguments::find(size_t index, std::string_view name) const {
     if (key == name) return &value;
   }
   return nullptr;
+}
+
+size_t find_text(std::string_view text, std::string_view part, size_t from) {
+  if (from > text.size()) return std::string_view::npos;
+  if (part.empty()) return from;
+  const void* found = ::memmem(text.data() + from, text.size() - from, part.data(), part.size());
+  if (found == nullptr) return std::string_view::npos;
+  return static_cast<size_t>(static_cast<const char*>(found) - text.data());
 }
 
 const String* as_string(const Value& value) { return value ? value->if_string() : nullptr; }
