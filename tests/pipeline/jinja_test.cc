@@ -75,6 +75,8 @@ INSTANTIATE_TEST_SUITE_P(
              "0-3074457345618258603"},
         Case{"{{ 9223372036854775806 % 9223372036854775807 }}", "9223372036854775806"},
         Case{"{{ range(9223372036854775807, -9223372036854775807) | length }}", "0"},
+        Case{"{{ 'abc'.startswith(('x', 'ab')) }}{{ 'abc'.endswith(['x', 'y']) }}", "TrueFalse"},
+        Case{"{{ 'aXbX' | replace('X', '-') | replace(old='-', new='+') }}", "a+b+"},
         Case{"{% if n == 1 %}a{% elif n == 3 %}b{% else %}c{% endif %}", "b"}));
 
 struct Refusal {
@@ -110,6 +112,20 @@ INSTANTIATE_TEST_SUITE_P(
                     Refusal{"{{ 1 % 0 }}", "division"},
                     Refusal{"{{ 9223372036854775808 }}", "an integer is beyond 64 bits"},
                     Refusal{"{{ range(-9223372036854775807, 9223372036854775807) }}", "range()"},
+                    Refusal{"{{ 'a b'.split(' ', 1) }}", "\"split\" with 2 arguments"},
+                    Refusal{"{{ 'aa'.replace('a', 'b', 1) }}", "\"replace\" with 3 arguments"},
+                    Refusal{"{{ 'aa' | replace('a', 'b', 1) }}", "\"replace\" with 3 arguments"},
+                    Refusal{"{{ 'aa' | replace('a') }}", "\"replace\" with 1 arguments"},
+                    Refusal{"{{ 'aa' | replace('a', n) }}", "no text"},
+                    Refusal{"{{ messages | join(attribute='role') }}",
+                            "\"attribute\" of the filter"},
+                    Refusal{"{{ messages | map('first', attribute='role') }}", "map()"},
+                    Refusal{"{{ 'a'.startswith(n) }}", "\"startswith\""},
+                    Refusal{"{{ 'a'.endswith(['a', n]) }}", "\"endswith\""},
+                    Refusal{"{{ 'a'.startswith('a', 1) }}", "\"startswith\" with 2 arguments"},
+                    Refusal{"{{ messages[0].items(1) }}", "\"items\" with 1 arguments"},
+                    Refusal{"{{ namespace({'a': 1}).a }}", "\"namespace\""},
+                    Refusal{"{{ n is eq(1, 2) }}", "\"eq\" with 2 arguments"},
                     Refusal{"{% for a, b in messages %}{% endfor %}", "2 names"}));
 
 TEST(Template, HostileNestingEnds) {

@@ -1,6 +1,9 @@
 // The filters, tests and methods of values.h.
+#include <algorithm>
+#include <array>
 #include <bitset>
 #include <functional>
+#include <span>
 
 #include "base/utf8.h"
 #include "pipeline/jinja/budget.h"
@@ -108,7 +111,8 @@ Result<Value> map(const std::vector<json::value>& elements, const Arguments& arg
                   Budget* budget) {
   const std::string attribute = text_argument(arguments, SIZE_MAX, "attribute", "");
   const std::string filter = text_argument(arguments, 0, "", "");
-  if (attribute.empty() && filter.empty()) return unsupported_error("map() of nothing");
+  if (attribute.empty() == filter.empty())
+    return unsupported_error("map() takes either the name of a filter or an attribute");
   WDE_ASSIGN_OR_RETURN(const Arguments rest, arguments_from(arguments, 1, elements.size(), budget));
   json::array mapped;
   for (const json::value& element : elements) {
@@ -139,6 +143,81 @@ Result<Value> length(const Value& value) {
     return Value(static_cast<int64_t>(count_code_points(*text)));
   WDE_ASSIGN_OR_RETURN(const auto elements, elements_of(value));
   return Value(static_cast<int64_t>(elements.size()));
+}
+
+// The arguments that filters and methods take: how many, whether texts alone, and their names.
+struct Signature {
+  std::string_view name;
+  size_t least, most;
+  bool texts = false;
+  std::array<std::string_view, 2> names = {};
+};
+constexpr size_t kAny = SIZE_MAX;
+constexpr Signature kFilterSignatures[] = {
+    {"default", 0, 2, false, {"default_value", "boolean"}},
+    {"d", 0, 2, false, {"default_value", "boolean"}},
+    {"length", 0, 0},
+    {"count", 0, 0},
+    {"first", 0, 0},
+    {"last", 0, 0},
+    {"list", 0, 0},
+    {"join", 0, 1, true, {"d"}},
+    {"map", 1, kAny, false, {"attribute"}},
+    {"select", 0, kAny},
+    {"reject", 0, kAny},
+    {"selectattr", 1, kAny},
+    {"rejectattr", 1, kAny},
+    {"trim", 0, 1, true, {"chars"}},
+    {"upper", 0, 0},
+    {"lower", 0, 0},
+    {"string", 0, 0},
+    {"safe", 0, 0},
+    {"replace", 2, 2, true, {"old", "new"}},
+};
+constexpr Signature kTextMethodSignatures[] = {
+    {"strip", 0, 1, true}, {"lstrip", 0, 1, true}, {"rstrip", 0, 1, true},
+    {"startswith", 1, 1},  {"endswith", 1, 1},     {"upper", 0, 0},
+    {"lower", 0, 0},       {"split", 1, 1, true},  {"replace", 2, 2, true},
+};
+constexpr Signature kObjectMethodSignatures[] = {
+    {"get", 1, 2, false, {"default"}}, {"items", 0, 0}, {"keys", 0, 0}};
+
+// What is not known here would change the result: it is refused. `kind` is for messages.
+Status check_arguments(std::span<const Signature> signatures, std::string_view kind,
+                       std::string_view name, const Arguments& arguments) {
+  const auto row = std::ranges::find(signatures, name, &Signature::name);
+  if (row == signatures.end()) return {};
+  const size_t count = arguments.values.size() + arguments.named.size();
+  if (count < row->least || count > row->most)
+    return unsupported_error("the {} \"{}\" with {} arguments is not supported", kind, name, count);
+  bool texts = std::ranges::all_of(arguments.values, as_string);
+  for (const auto& [key, value] : arguments.named) {
+    texts = texts && as_string(value) != nullptr;
+    if (std::ranges::find(row->names, key) == row->names.end())
+      return unsupported_error("the argument \"{}\" of the {} \"{}\" is not supported", key, kind,
+                               name);
+  }
+  if (row->texts && !texts)
+    return unsupported_error("the {} \"{}\" with an argument that is no text", kind, name);
+  return {};
+}
+
+// startswith() and endswith(): a text, or several of which one will do.
+Result<Value> has_affix(std::string_view text, const Value& affix, std::string_view name) {
+  const auto has = [&](const String& part) {
+    return name == "startswith" ? text.starts_with(std::string_view(part))
+                                : text.ends_with(std::string_view(part));
+  };
+  if (const String* part = as_string(affix)) return Value(has(*part));
+  const json::array* parts = affix ? affix->if_array() : nullptr;
+  bool holds = false, texts = parts != nullptr;
+  for (size_t i = 0; texts && i < parts->size(); ++i) {
+    const String* part = (*parts)[i].if_string();
+    texts = part != nullptr;
+    holds = holds || (texts && has(*part));
+  }
+  if (texts) return Value(holds);
+  return unsupported_error("the method \"{}\" with an argument that is no text", name);
 }
 
 // Filters that take a list. Nothing for a name that is none of them.
@@ -187,6 +266,7 @@ Result<std::optional<Value>> list_filter(std::string_view name, const Value& val
 
 Result<Value> apply_filter(std::string_view name, const Value& value, const Arguments& arguments,
                            Budget* budget) {
+  WDE_RETURN_IF_ERROR(check_arguments(kFilterSignatures, "filter", name, arguments));
   if (name == "default" || name == "d") {
     const Value* otherwise = arguments.find(0, "default_value");
     const Value* falsy = arguments.find(1, "boolean");
@@ -216,6 +296,9 @@ Result<Value> apply_filter(std::string_view name, const Value& value, const Argu
 }
 
 Result<bool> apply_test(std::string_view name, const Value& value, const Arguments& arguments) {
+  const size_t count = arguments.values.size() + arguments.named.size();
+  if (count > (arguments.values.empty() ? 0 : 1))
+    return unsupported_error("the test \"{}\" with {} arguments is not supported", name, count);
   if (name == "defined") return value.has_value();
   if (name == "undefined") return !value.has_value();
   if (name == "none") return value && value->is_null();
@@ -230,7 +313,7 @@ Result<bool> apply_test(std::string_view name, const Value& value, const Argumen
   constexpr std::pair<std::string_view, std::string_view> kOperations[] = {
       {"eq", "=="}, {"equalto", "=="}, {"==", "=="}, {"ne", "!="}, {"!=", "!="}, {"in", "in"}};
   for (const auto& [word, operation] : kOperations) {
-    if (word != name || arguments.values.empty()) continue;
+    if (word != name || count == 0) continue;
     WDE_ASSIGN_OR_RETURN(const Value holds, operate(operation, value, arguments.values[0]));
     return is_true(holds);
   }
@@ -244,13 +327,14 @@ Result<Value> apply_method(std::string_view name, const Value& value, const Argu
                            Budget* budget) {
   if (const String* string = as_string(value)) {
     const std::string_view text(*string);
+    WDE_RETURN_IF_ERROR(check_arguments(kTextMethodSignatures, "method", name, arguments));
     const std::string argument = text_argument(arguments, 0, "", "");
     if (name == "strip" || name == "lstrip" || name == "rstrip") {
       return text_value(strip(text, argument.empty() ? kSpaces : std::string_view(argument),
                               name != "rstrip", name != "lstrip"));
     }
-    if (name == "startswith") return Value(text.starts_with(argument));
-    if (name == "endswith") return Value(text.ends_with(argument));
+    if (name == "startswith" || name == "endswith")
+      return has_affix(text, arguments.values[0], name);
     if (name == "upper" || name == "lower") return text_value(with_case(text, name == "upper"));
     if (name == "split" && !argument.empty()) return split(text, argument, budget);
     if (name == "replace") {
@@ -258,6 +342,7 @@ Result<Value> apply_method(std::string_view name, const Value& value, const Argu
     }
   }
   if (value && value->is_object()) {
+    WDE_RETURN_IF_ERROR(check_arguments(kObjectMethodSignatures, "method", name, arguments));
     if (name == "get") {
       const Value found = item_of(value, arguments.values.empty() ? Value() : arguments.values[0]);
       const Value* otherwise = arguments.find(1, "default");

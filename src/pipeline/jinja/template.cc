@@ -254,15 +254,17 @@ class Rendering {
       return invalid_argument_error("the template refuses: {}",
                                     text == nullptr ? std::string_view() : *text);
     }
-    if (name == "namespace" || name == "dict") {
+    if ((name == "namespace" || name == "dict") && arguments.values.empty()) {
       json::object members;
       for (const auto& [key, value] : arguments.named) members[key] = value.value_or(nullptr);
       return Value(std::move(members));
     }
-    if (name == "range" && !arguments.values.empty()) return range(arguments);
+    if (name == "range" && !arguments.values.empty() && arguments.named.empty())
+      return range(arguments);
     return unsupported_error(
-        "the function \"{}\" is not supported; namespace, dict, range and raise_exception are",
-        name);
+        "the function \"{}\" with {} arguments is not supported; namespace and dict (of named "
+        "ones), range and raise_exception are",
+        name, arguments.values.size() + arguments.named.size());
   }
 
   static Result<Value> range(const Arguments& arguments) {
