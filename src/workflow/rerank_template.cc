@@ -9,7 +9,7 @@
 namespace wde::workflow {
 namespace {
 
-constexpr size_t kMaxTemplateBytes = size_t{1} << 20;
+constexpr size_t kMaxTemplateBytes = pipeline::jinja::Template::kMaxBytes;
 
 #define WDE_MESSAGE(role) \
   "(messages | selectattr('role', 'eq', '" role "') | map(attribute='content') | first)"

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+
 #include "base/json.h"
 #include "pipeline/jinja/template.h"
 
@@ -67,6 +69,14 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"{{ 7 // 2 }}{{ -7 // 2 }}{{ -7 % 3 }}{{ (1, 2)[1] }}{{ {'k': 'v'}.k }}", "3-422v"},
         Case{"{% for k, v in {'a': 1, 'b': 2}.items() %}{{ k }}={{ v }};{% endfor %}", "a=1;b=2;"},
         Case{"   {%- if n %} x{% endif +%}\n  {{ n }}", " x\n  3"},
+        Case{"{{ 7 // -2 }}{{ 7 % -3 }}{{ -6 // 3 }}{{ -6 % 3 }}{{ 5 // -1 }}{{ 5 % -1 }}",
+             "-4-2-20-50"},
+        Case{"{{ (-9223372036854775807 - 1) % -1 }}{{ (-9223372036854775807 - 1) // 3 }}",
+             "0-3074457345618258603"},
+        Case{"{{ 9223372036854775806 % 9223372036854775807 }}", "9223372036854775806"},
+        Case{"{{ range(9223372036854775807, -9223372036854775807) | length }}", "0"},
+        Case{"{{ 'abc'.startswith(('x', 'ab')) }}{{ 'abc'.endswith(['x', 'y']) }}", "TrueFalse"},
+        Case{"{{ 'aXbX' | replace('X', '-') | replace(old='-', new='+') }}", "a+b+"},
         Case{"{% if n == 1 %}a{% elif n == 3 %}b{% else %}c{% endif %}", "b"}));
 
 struct Refusal {
@@ -94,6 +104,28 @@ INSTANTIATE_TEST_SUITE_P(
                     Refusal{"{{ 1 // 0 }}", "division"}, Refusal{"{# never", "comment"},
                     Refusal{"{{ 'open }}", "string"}, Refusal{"{{ n n }}", "unexpected \"n\""},
                     Refusal{"{{ raise_exception('only pairs') }}", "only pairs"},
+                    Refusal{"{{ 9223372036854775807 + n }}", "\"+\" of 9223372036854775807 and 3"},
+                    Refusal{"{{ -9223372036854775807 - n }}", "beyond 64 bits"},
+                    Refusal{"{{ 9223372036854775807 * n }}", "\"*\" of"},
+                    Refusal{"{{ (-9223372036854775807 - 1) // -1 }}", "\"//\" of"},
+                    Refusal{"{{ -(-9223372036854775807 - 1) }}", "\"-\" of"},
+                    Refusal{"{{ 1 % 0 }}", "division"},
+                    Refusal{"{{ 9223372036854775808 }}", "an integer is beyond 64 bits"},
+                    Refusal{"{{ range(-9223372036854775807, 9223372036854775807) }}", "range()"},
+                    Refusal{"{{ 'a b'.split(' ', 1) }}", "\"split\" with 2 arguments"},
+                    Refusal{"{{ 'aa'.replace('a', 'b', 1) }}", "\"replace\" with 3 arguments"},
+                    Refusal{"{{ 'aa' | replace('a', 'b', 1) }}", "\"replace\" with 3 arguments"},
+                    Refusal{"{{ 'aa' | replace('a') }}", "\"replace\" with 1 arguments"},
+                    Refusal{"{{ 'aa' | replace('a', n) }}", "no text"},
+                    Refusal{"{{ messages | join(attribute='role') }}",
+                            "\"attribute\" of the filter"},
+                    Refusal{"{{ messages | map('first', attribute='role') }}", "map()"},
+                    Refusal{"{{ 'a'.startswith(n) }}", "\"startswith\""},
+                    Refusal{"{{ 'a'.endswith(['a', n]) }}", "\"endswith\""},
+                    Refusal{"{{ 'a'.startswith('a', 1) }}", "\"startswith\" with 2 arguments"},
+                    Refusal{"{{ messages[0].items(1) }}", "\"items\" with 1 arguments"},
+                    Refusal{"{{ namespace({'a': 1}).a }}", "\"namespace\""},
+                    Refusal{"{{ n is eq(1, 2) }}", "\"eq\" with 2 arguments"},
                     Refusal{"{% for a, b in messages %}{% endfor %}", "2 names"}));
 
 TEST(Template, HostileNestingEnds) {
@@ -104,6 +136,97 @@ TEST(Template, HostileNestingEnds) {
   EXPECT_FALSE(render("{% for a in range(60000) %}{% for b in range(60000) %}{% endfor %}"
                       "{% endfor %}")
                    .ok());
+}
+
+std::string repeated(std::string_view part, int count) {
+  std::string text;
+  for (int i = 0; i < count; ++i) text += part;
+  return text;
+}
+
+TEST(Template, HostileChainsEnd) {
+  for (const char* part : {" + 1", " ~ n", " * 1", " or n", " and n", " == n", " | trim", "[0]",
+                           ".b", ".strip()", " is true", " is not true"}) {
+    const Status status = render("{{ n" + repeated(part, 50'000) + " }}").status();
+    ASSERT_FALSE(status.ok()) << part;
+    EXPECT_THAT(status.message(), HasSubstr("line 1: an expression is more than 256")) << part;
+  }
+  EXPECT_FALSE(render("{{ " + repeated("not ", 200'000) + "n }}").ok());
+  EXPECT_FALSE(render("{{ " + repeated("n if n else ", 50'000) + "n }}").ok());
+  EXPECT_FALSE(render("{{ " + repeated("-(", 50'000) + "n").ok());
+  const Status branches =
+      render("{% if n %}" + repeated("{% elif n %}", 50'000) + "{% endif %}").status();
+  EXPECT_THAT(branches.message(), HasSubstr("line 1: statements too deep"));
+  // What templates have of each is far below.
+  EXPECT_EQ(*render("{{ 0" + repeated(" + 1", 250) + " }}"), "250");
+  EXPECT_EQ(
+      *render("{% if n == 0 %}" + repeated("{% elif n == 1 %}", 50) + "{% else %}x{% endif %}"),
+      "x");
+}
+
+TEST(Template, LengthHasAnEnd) {
+  EXPECT_TRUE(render(std::string(Template::kMaxBytes, 'x')).ok());
+  const Status status = render(std::string(Template::kMaxBytes + 1, 'x')).status();
+  EXPECT_THAT(status.message(), HasSubstr("a template of 1048577 bytes"));
+  const std::string strings = repeated("'a'", Template::kMaxBytes / 3 - 2);
+  EXPECT_EQ(render("{{" + strings + "}}").value().size(), strings.size() / 3);
+}
+
+TEST(Template, HostileRenderingsEnd) {
+  // x of a namespace, made anew from itself in a loop.
+  const auto doubled = [](const std::string& first, const char* sum, int times) {
+    return "{% set ns = namespace(x=" + first + ") %}{% for i in range(" + std::to_string(times) +
+           ") %}{% set ns.x = " + sum + " %}{% endfor %}";
+  };
+  const std::string text = doubled("'a'", "ns.x + ns.x", 18),
+                    list = doubled("[1]", "ns.x + ns.x", 15);
+  const std::pair<std::string, const char*> kCases[] = {
+      {doubled("'a'", "ns.x ~ ns.x", 60), "much text"},
+      {doubled("'a'", "ns.x + ns.x", 60), "much text"},
+      {doubled("[1]", "ns.x + ns.x", 60), "many elements"},
+      {doubled("[]", "[ns.x]", 60'000), "64 deep"},
+      {doubled("[]", "(1, {'a': ns.x})", 60'000), "64 deep"},
+      {doubled("[]", "ns", 60'000), "64 deep"},
+      {doubled("[]", "namespace(y=ns.x)", 60'000), "64 deep"},
+      {doubled("[]", "ns.items()", 60'000), "64 deep"},
+      {doubled("[]", "[false] | map('default', ns.x, true) | list", 60'000), "64 deep"},
+      {text + "{{ ns.x | replace('a', ns.x) }}", "much text"},
+      {text + "{{ ns.x.replace('a', ns.x) }}", "much text"},
+      {text + "{{ range(60000) | join(ns.x) }}", "much text"},
+      {text + "{{ range(60000) | map('default', ns.x) | map('replace', '1', ns.x) }}", "much text"},
+      {text + "{% for i in range(60000) %}{{ ns.x }}{% endfor %}", "much text"},
+      {text + "{{ (ns.x ~ ns.x ~ ns.x ~ ns.x ~ ns.x).split('a') }}", "many elements"},
+      {list + "{{ ns.x | select('in', ns.x) | list | length }}", "many elements"},
+      {list + "{{ ns.x | map('default', ns.x) | list | length }}", "many elements"},
+      {"{% for a in range(60000) %}{% for b in range(60000) %}{% endfor %}{% endfor %}",
+       "many elements"},
+      {"{% for a in range(60000) %}" + repeated("{% if n %}{% endif %}", 1000) + "{% endfor %}",
+       "many"},
+      {"{% for a in range(60000) %}" + repeated("x{##}", 1000) + "{% endfor %}", "many steps"},
+  };
+  for (const auto& [source, part] : kCases) {
+    const auto begin = std::chrono::steady_clock::now();
+    const Status status = render(source).status();
+    ASSERT_FALSE(status.ok()) << source.substr(0, 200);
+    EXPECT_THAT(status.message(), HasSubstr(part)) << source.substr(0, 200);
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
+  }
+  // A text found in another one, both long and nearly the same throughout.
+  EXPECT_EQ(*render(text + "{{ (ns.x ~ 'b') in (ns.x ~ ns.x) }}"), "False");
+  EXPECT_EQ(render(text + "{{ ns.x.strip(ns.x[:1000] ~ 'b') }}").value(), "");
+}
+
+TEST(Template, LongTextsMayBeCopied) {
+  const std::string document(8 << 20, 'd');
+  json::object given = variables();
+  given["messages"].as_array()[1].as_object()["content"] = document;
+  const auto parsed = Template::parse(
+      "{% for m in messages %}{% if m.role == 'document' and m.content is string and m.content %}"
+      "{{ m.role ~ ': ' ~ (m.content | trim) }}{% endif %}{% endfor %}");
+  ASSERT_TRUE(parsed.ok());
+  const auto text = parsed->render(given);
+  ASSERT_TRUE(text.ok()) << text.status().message();
+  EXPECT_EQ(*text, "document: " + document);
 }
 
 }  // namespace

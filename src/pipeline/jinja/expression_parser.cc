@@ -1,5 +1,6 @@
 #include "pipeline/jinja/expression_parser.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 
@@ -7,6 +8,8 @@ namespace wde::pipeline::jinja {
 namespace {
 
 constexpr int kMaxDepth = 64;
+// Of trees: chains like a + b + c are deep without recursion here, but run and end by recursion.
+constexpr int kMaxTreeDepth = 256;
 
 }  // namespace
 
@@ -16,6 +19,30 @@ ExpressionParser::Made ExpressionParser::make(Kind kind, std::string name) const
   made->name = std::move(name);
   made->line = tokens_.empty() ? line_ : tokens_[0].line;
   return made;
+}
+
+Result<ExpressionPtr> ExpressionParser::finish(Made made) const {
+  int depth = 0;
+  for (const ExpressionPtr& child : made->children) {
+    if (child != nullptr) depth = std::max(depth, child->depth);
+  }
+  for (const Keyword& keyword : made->keywords) depth = std::max(depth, keyword.second->depth);
+  made->depth = depth + 1;
+  if (made->depth > kMaxTreeDepth)
+    return data_loss_error("line {}: an expression is more than {} operations deep", made->line,
+                           kMaxTreeDepth);
+  return ExpressionPtr(std::move(made));
+}
+
+Result<ExpressionPtr> ExpressionParser::finish(Made made, ExpressionPtr child) const {
+  made->children.push_back(std::move(child));
+  return finish(std::move(made));
+}
+
+Result<ExpressionPtr> ExpressionParser::finish(Made operation, ExpressionPtr left,
+                                               ExpressionPtr right) const {
+  operation->children.push_back(std::move(left));
+  return finish(std::move(operation), std::move(right));
 }
 
 bool ExpressionParser::take(std::string_view word) {
@@ -54,7 +81,7 @@ Result<ExpressionPtr> ExpressionParser::parse() {
     WDE_ASSIGN_OR_RETURN(ExpressionPtr next, parse_conditional());
     list->children.push_back(std::move(next));
   }
-  return ExpressionPtr(std::move(list));
+  return finish(std::move(list));
 }
 
 Result<ExpressionPtr> ExpressionParser::parse_conditional() {
@@ -70,7 +97,7 @@ Result<ExpressionPtr> ExpressionParser::parse_conditional() {
       WDE_ASSIGN_OR_RETURN(otherwise, parse_conditional());
     }
     conditional->children.push_back(std::move(otherwise));
-    value = std::move(conditional);
+    WDE_ASSIGN_OR_RETURN(value, finish(std::move(conditional)));
   }
   --depth_;
   return value;
@@ -81,9 +108,7 @@ Result<ExpressionPtr> ExpressionParser::parse_or() {
   while (take("or")) {
     Made operation = make(Kind::kOperation, "or");
     WDE_ASSIGN_OR_RETURN(ExpressionPtr right, parse_and());
-    operation->children.push_back(std::move(left));
-    operation->children.push_back(std::move(right));
-    left = std::move(operation);
+    WDE_ASSIGN_OR_RETURN(left, finish(std::move(operation), std::move(left), std::move(right)));
   }
   return left;
 }
@@ -93,9 +118,7 @@ Result<ExpressionPtr> ExpressionParser::parse_and() {
   while (take("and")) {
     Made operation = make(Kind::kOperation, "and");
     WDE_ASSIGN_OR_RETURN(ExpressionPtr right, parse_not());
-    operation->children.push_back(std::move(left));
-    operation->children.push_back(std::move(right));
-    left = std::move(operation);
+    WDE_ASSIGN_OR_RETURN(left, finish(std::move(operation), std::move(left), std::move(right)));
   }
   return left;
 }
@@ -105,9 +128,7 @@ Result<ExpressionPtr> ExpressionParser::parse_not() {
   while (take("not")) ++count;
   WDE_ASSIGN_OR_RETURN(ExpressionPtr value, parse_comparison());
   for (; count > 0; --count) {
-    Made negation = make(Kind::kNot);
-    negation->children.push_back(std::move(value));
-    value = std::move(negation);
+    WDE_ASSIGN_OR_RETURN(value, finish(make(Kind::kNot), std::move(value)));
   }
   return value;
 }
@@ -127,9 +148,7 @@ Result<ExpressionPtr> ExpressionParser::parse_comparison() {
     take(name == "not in" ? "in" : name);
     Made operation = make(Kind::kOperation, name);
     WDE_ASSIGN_OR_RETURN(ExpressionPtr right, parse_sum());
-    operation->children.push_back(std::move(left));
-    operation->children.push_back(std::move(right));
-    left = std::move(operation);
+    WDE_ASSIGN_OR_RETURN(left, finish(std::move(operation), std::move(left), std::move(right)));
   }
 }
 
@@ -139,9 +158,7 @@ Result<ExpressionPtr> ExpressionParser::parse_sum() {
     Made operation = make(Kind::kOperation, tokens_[0].text);
     take(operation->name);
     WDE_ASSIGN_OR_RETURN(ExpressionPtr right, parse_product());
-    operation->children.push_back(std::move(left));
-    operation->children.push_back(std::move(right));
-    left = std::move(operation);
+    WDE_ASSIGN_OR_RETURN(left, finish(std::move(operation), std::move(left), std::move(right)));
   }
   return left;
 }
@@ -152,9 +169,7 @@ Result<ExpressionPtr> ExpressionParser::parse_product() {
     Made operation = make(Kind::kOperation, tokens_[0].text);
     take(operation->name);
     WDE_ASSIGN_OR_RETURN(ExpressionPtr right, parse_unary());
-    operation->children.push_back(std::move(left));
-    operation->children.push_back(std::move(right));
-    left = std::move(operation);
+    WDE_ASSIGN_OR_RETURN(left, finish(std::move(operation), std::move(left), std::move(right)));
   }
   return left;
 }
@@ -163,8 +178,7 @@ Result<ExpressionPtr> ExpressionParser::parse_unary() {
   if (!take("-")) return parse_postfix();
   Made negative = make(Kind::kNegative);
   WDE_ASSIGN_OR_RETURN(ExpressionPtr value, parse_postfix());
-  negative->children.push_back(std::move(value));
-  return ExpressionPtr(std::move(negative));
+  return finish(std::move(negative), std::move(value));
 }
 
 Result<ExpressionPtr> ExpressionParser::parse_postfix() {
@@ -192,12 +206,12 @@ Result<ExpressionPtr> ExpressionParser::parse_member(ExpressionPtr of) {
     member->kind = Kind::kMethod;
     member->name = name;
     WDE_RETURN_IF_ERROR(parse_arguments(member.get()));
-    return ExpressionPtr(std::move(member));
+    return finish(std::move(member));
   }
   Made key = make(Kind::kLiteral);
   key->literal = json::value(name);
   member->children.push_back(std::move(key));
-  return ExpressionPtr(std::move(member));
+  return finish(std::move(member));
 }
 
 Result<ExpressionPtr> ExpressionParser::parse_item(ExpressionPtr of) {
@@ -216,7 +230,7 @@ Result<ExpressionPtr> ExpressionParser::parse_item(ExpressionPtr of) {
   item->children.push_back(std::move(begin));
   if (item->kind == Kind::kSlice) item->children.push_back(std::move(end));
   WDE_RETURN_IF_ERROR(expect("]"));
-  return ExpressionPtr(std::move(item));
+  return finish(std::move(item));
 }
 
 Result<ExpressionPtr> ExpressionParser::parse_filter(ExpressionPtr of) {
@@ -224,7 +238,7 @@ Result<ExpressionPtr> ExpressionParser::parse_filter(ExpressionPtr of) {
   WDE_ASSIGN_OR_RETURN(filter->name, take_name());
   filter->children.push_back(std::move(of));
   if (take("(")) WDE_RETURN_IF_ERROR(parse_arguments(filter.get()));
-  return ExpressionPtr(std::move(filter));
+  return finish(std::move(filter));
 }
 
 Result<ExpressionPtr> ExpressionParser::parse_test(ExpressionPtr of) {
@@ -233,10 +247,9 @@ Result<ExpressionPtr> ExpressionParser::parse_test(ExpressionPtr of) {
   WDE_ASSIGN_OR_RETURN(test->name, take_name());
   test->children.push_back(std::move(of));
   if (take("(")) WDE_RETURN_IF_ERROR(parse_arguments(test.get()));
-  if (!negated) return ExpressionPtr(std::move(test));
-  Made negation = make(Kind::kNot);
-  negation->children.push_back(std::move(test));
-  return ExpressionPtr(std::move(negation));
+  if (!negated) return finish(std::move(test));
+  WDE_ASSIGN_OR_RETURN(ExpressionPtr finished, finish(std::move(test)));
+  return finish(make(Kind::kNot), std::move(finished));
 }
 
 Status ExpressionParser::parse_arguments(Expression* call) {
@@ -267,7 +280,7 @@ Result<ExpressionPtr> ExpressionParser::parse_sequence(std::string_view close) {
   }
   // Parentheses around one value are that value.
   if (close == ")" && !comma && list->children.size() == 1) return std::move(list->children[0]);
-  return ExpressionPtr(std::move(list));
+  return finish(std::move(list));
 }
 
 Result<ExpressionPtr> ExpressionParser::parse_dict() {
@@ -280,7 +293,7 @@ Result<ExpressionPtr> ExpressionParser::parse_dict() {
     dict->children.push_back(std::move(value));
     if (!next_is("}")) WDE_RETURN_IF_ERROR(expect(","));
   }
-  return ExpressionPtr(std::move(dict));
+  return finish(std::move(dict));
 }
 
 Result<ExpressionPtr> ExpressionParser::parse_primary() {
@@ -296,13 +309,15 @@ Result<ExpressionPtr> ExpressionParser::parse_primary() {
     case Token::Kind::kString:
       value->literal = json::value(token.text);
       while (!tokens_.empty() && tokens_[0].kind == Token::Kind::kString) {  // one behind the other
-        value->literal = json::value(std::string(value->literal.as_string()) + tokens_[0].text);
+        value->literal.as_string().append(tokens_[0].text);
         tokens_ = tokens_.subspan(1);
       }
       return ExpressionPtr(std::move(value));
     case Token::Kind::kInteger: {
       int64_t number = 0;
-      std::from_chars(token.text.data(), token.text.data() + token.text.size(), number);
+      const char* end = token.text.data() + token.text.size();
+      if (std::from_chars(token.text.data(), end, number).ec != std::errc())
+        return data_loss_error("line {}: an integer is beyond 64 bits", token.line);
       value->literal = number;
       return ExpressionPtr(std::move(value));
     }
@@ -326,7 +341,7 @@ Result<ExpressionPtr> ExpressionParser::parse_primary() {
       WDE_RETURN_IF_ERROR(parse_arguments(value.get()));
     }
   }
-  return ExpressionPtr(std::move(value));
+  return finish(std::move(value));
 }
 
 }  // namespace wde::pipeline::jinja

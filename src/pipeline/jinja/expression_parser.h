@@ -47,11 +47,15 @@ class ExpressionParser {
   Status parse_arguments(Expression* call);
 
   Made make(Kind kind, std::string name = {}) const;
+  // Where its children are all there: sets the depth. Errors: kDataLoss, too deep a tree.
+  Result<ExpressionPtr> finish(Made made) const;
+  Result<ExpressionPtr> finish(Made made, ExpressionPtr child) const;
+  Result<ExpressionPtr> finish(Made operation, ExpressionPtr left, ExpressionPtr right) const;
   bool next_is(std::string_view word) const { return !tokens_.empty() && tokens_[0].is(word); }
 
   std::span<const Token> tokens_;
   int line_;
-  int depth_ = 0;  // of expressions in expressions: hostile ones end
+  int depth_ = 0;  // of the parser's own recursion: hostile expressions in expressions end
 };
 
 }  // namespace wde::pipeline::jinja

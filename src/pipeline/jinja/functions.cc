@@ -1,8 +1,12 @@
 // The filters, tests and methods of values.h.
 #include <algorithm>
+#include <array>
+#include <bitset>
 #include <functional>
+#include <span>
 
 #include "base/utf8.h"
+#include "pipeline/jinja/budget.h"
 #include "pipeline/jinja/values.h"
 
 namespace wde::pipeline::jinja {
@@ -12,7 +16,9 @@ constexpr std::string_view kSpaces = " \t\n\r\f\v";
 
 std::string strip(std::string_view text, std::string_view characters, bool left, bool right) {
   size_t begin = 0, end = text.size();
-  const auto drops = [&](char c) { return characters.find(c) != std::string_view::npos; };
+  std::bitset<256> dropped;
+  for (const char c : characters) dropped.set(static_cast<unsigned char>(c));
+  const auto drops = [&](char c) { return dropped.test(static_cast<unsigned char>(c)); };
   while (left && begin < end && drops(text[begin])) ++begin;
   while (right && end > begin && drops(text[end - 1])) --end;
   return std::string(text.substr(begin, end - begin));
@@ -28,13 +34,17 @@ std::string with_case(std::string_view text, bool upper) {
   return result;
 }
 
-std::string replace_all(std::string_view text, std::string_view from, std::string_view to) {
+Result<Value> text_value(std::string text) { return Value(json::value(text)); }
+
+Result<Value> replace_all(std::string_view text, std::string_view from, std::string_view to,
+                          Budget* budget) {
   std::string result;
-  if (from.empty()) return std::string(text);
+  if (from.empty()) return text_value(std::string(text));
   for (size_t at = 0;;) {
-    const size_t found = text.find(from, at);
+    const size_t found = find_text(text, from, at);
     result += text.substr(at, found - at);
-    if (found == std::string_view::npos) return result;
+    if (found == std::string_view::npos) return text_value(std::move(result));
+    WDE_RETURN_IF_ERROR(budget->take_bytes(to.size()));
     result += to;
     at = found + from.size();
   }
@@ -48,14 +58,13 @@ std::string text_argument(const Arguments& arguments, size_t index, std::string_
   return std::string(text == nullptr ? fallback : std::string_view(*text));
 }
 
-Result<Value> text_value(std::string text) { return Value(json::value(text)); }
-
-json::array split(std::string_view text, std::string_view separator) {
+Result<Value> split(std::string_view text, std::string_view separator, Budget* budget) {
   json::array parts;
   for (size_t at = 0;;) {
-    const size_t found = text.find(separator, at);
+    const size_t found = find_text(text, separator, at);
+    WDE_RETURN_IF_ERROR(budget->take_elements(1));
     parts.emplace_back(text.substr(at, found - at));
-    if (found == std::string_view::npos) return parts;
+    if (found == std::string_view::npos) return Value(std::move(parts));
     at = found + separator.size();
   }
 }
@@ -65,15 +74,27 @@ Value first_or_last(const std::vector<json::value>& elements, bool first) {
   return first ? elements.front() : elements.back();
 }
 
+// What a list's filter gives to each element's filter or test: its arguments from `begin` on, which
+// every element costs anew.
+Result<Arguments> arguments_from(const Arguments& arguments, size_t begin, size_t elements,
+                                 Budget* budget) {
+  WDE_RETURN_IF_ERROR(budget->take_steps(static_cast<int64_t>(elements)));
+  Arguments rest;
+  for (size_t i = begin; i < arguments.values.size(); ++i) {
+    WDE_RETURN_IF_ERROR(budget->take_value(arguments.values[i], elements));
+    rest.values.push_back(arguments.values[i]);
+  }
+  return rest;
+}
+
 // selectattr, rejectattr, select, reject: elements of which a test holds, or not.
 Result<Value> select(const std::vector<json::value>& elements, const Arguments& arguments,
-                     bool by_attribute, bool keeps) {
+                     Budget* budget, bool by_attribute, bool keeps) {
   const size_t test_at = by_attribute ? 1 : 0;
   const std::string attribute = by_attribute ? text_argument(arguments, 0, "", "") : "";
   const std::string test = text_argument(arguments, test_at, "", "");
-  Arguments rest;
-  for (size_t i = test_at + 1; i < arguments.values.size(); ++i)
-    rest.values.push_back(arguments.values[i]);
+  WDE_ASSIGN_OR_RETURN(const Arguments rest,
+                       arguments_from(arguments, test_at + 1, elements.size(), budget));
   json::array selected;
   for (const json::value& element : elements) {
     const Value value = by_attribute ? item_of(element, Value(json::value(attribute))) : element;
@@ -86,28 +107,33 @@ Result<Value> select(const std::vector<json::value>& elements, const Arguments& 
   return Value(std::move(selected));
 }
 
-Result<Value> map(const std::vector<json::value>& elements, const Arguments& arguments) {
+Result<Value> map(const std::vector<json::value>& elements, const Arguments& arguments,
+                  Budget* budget) {
   const std::string attribute = text_argument(arguments, SIZE_MAX, "attribute", "");
   const std::string filter = text_argument(arguments, 0, "", "");
-  if (attribute.empty() && filter.empty()) return unsupported_error("map() of nothing");
-  Arguments rest;
-  for (size_t i = 1; i < arguments.values.size(); ++i) rest.values.push_back(arguments.values[i]);
+  if (attribute.empty() == filter.empty())
+    return unsupported_error("map() takes either the name of a filter or an attribute");
+  WDE_ASSIGN_OR_RETURN(const Arguments rest, arguments_from(arguments, 1, elements.size(), budget));
   json::array mapped;
   for (const json::value& element : elements) {
     Value value = item_of(element, Value(json::value(attribute)));
     if (attribute.empty()) {
-      WDE_ASSIGN_OR_RETURN(value, apply_filter(filter, element, rest));
+      WDE_ASSIGN_OR_RETURN(value, apply_filter(filter, element, rest, budget));
     }
+    WDE_RETURN_IF_ERROR(budget->take_value(value));
     mapped.push_back(value.value_or(nullptr));
   }
   return Value(std::move(mapped));
 }
 
-Result<Value> join(const std::vector<json::value>& elements, std::string_view separator) {
+Result<Value> join(const std::vector<json::value>& elements, std::string_view separator,
+                   Budget* budget) {
   std::string text;
   for (size_t i = 0; i < elements.size(); ++i) {
     WDE_ASSIGN_OR_RETURN(const std::string part, to_text(elements[i]));
-    text += (i > 0 ? std::string(separator) : "") + part;
+    WDE_RETURN_IF_ERROR(budget->take_bytes(separator.size() + part.size()));
+    if (i > 0) text += separator;
+    text += part;
   }
   return text_value(std::move(text));
 }
@@ -119,33 +145,118 @@ Result<Value> length(const Value& value) {
   return Value(static_cast<int64_t>(elements.size()));
 }
 
+// The arguments that filters and methods take: how many, whether texts alone, and their names.
+struct Signature {
+  std::string_view name;
+  size_t least, most;
+  bool texts = false;
+  std::array<std::string_view, 2> names = {};
+};
+constexpr size_t kAny = SIZE_MAX;
+constexpr Signature kFilterSignatures[] = {
+    {"default", 0, 2, false, {"default_value", "boolean"}},
+    {"d", 0, 2, false, {"default_value", "boolean"}},
+    {"length", 0, 0},
+    {"count", 0, 0},
+    {"first", 0, 0},
+    {"last", 0, 0},
+    {"list", 0, 0},
+    {"join", 0, 1, true, {"d"}},
+    {"map", 1, kAny, false, {"attribute"}},
+    {"select", 0, kAny},
+    {"reject", 0, kAny},
+    {"selectattr", 1, kAny},
+    {"rejectattr", 1, kAny},
+    {"trim", 0, 1, true, {"chars"}},
+    {"upper", 0, 0},
+    {"lower", 0, 0},
+    {"string", 0, 0},
+    {"safe", 0, 0},
+    {"replace", 2, 2, true, {"old", "new"}},
+};
+constexpr Signature kTextMethodSignatures[] = {
+    {"strip", 0, 1, true}, {"lstrip", 0, 1, true}, {"rstrip", 0, 1, true},
+    {"startswith", 1, 1},  {"endswith", 1, 1},     {"upper", 0, 0},
+    {"lower", 0, 0},       {"split", 1, 1, true},  {"replace", 2, 2, true},
+};
+constexpr Signature kObjectMethodSignatures[] = {
+    {"get", 1, 2, false, {"default"}}, {"items", 0, 0}, {"keys", 0, 0}};
+
+// What is not known here would change the result: it is refused. `kind` is for messages.
+Status check_arguments(std::span<const Signature> signatures, std::string_view kind,
+                       std::string_view name, const Arguments& arguments) {
+  const auto row = std::ranges::find(signatures, name, &Signature::name);
+  if (row == signatures.end()) return {};
+  const size_t count = arguments.values.size() + arguments.named.size();
+  if (count < row->least || count > row->most)
+    return unsupported_error("the {} \"{}\" with {} arguments is not supported", kind, name, count);
+  bool texts = std::ranges::all_of(arguments.values, as_string);
+  for (const auto& [key, value] : arguments.named) {
+    texts = texts && as_string(value) != nullptr;
+    if (std::ranges::find(row->names, key) == row->names.end())
+      return unsupported_error("the argument \"{}\" of the {} \"{}\" is not supported", key, kind,
+                               name);
+  }
+  if (row->texts && !texts)
+    return unsupported_error("the {} \"{}\" with an argument that is no text", kind, name);
+  return {};
+}
+
+// startswith() and endswith(): a text, or several of which one will do.
+Result<Value> has_affix(std::string_view text, const Value& affix, std::string_view name) {
+  const auto has = [&](const String& part) {
+    return name == "startswith" ? text.starts_with(std::string_view(part))
+                                : text.ends_with(std::string_view(part));
+  };
+  if (const String* part = as_string(affix)) return Value(has(*part));
+  const json::array* parts = affix ? affix->if_array() : nullptr;
+  bool holds = false, texts = parts != nullptr;
+  for (size_t i = 0; texts && i < parts->size(); ++i) {
+    const String* part = (*parts)[i].if_string();
+    texts = part != nullptr;
+    holds = holds || (texts && has(*part));
+  }
+  if (texts) return Value(holds);
+  return unsupported_error("the method \"{}\" with an argument that is no text", name);
+}
+
 // Filters that take a list. Nothing for a name that is none of them.
 Result<std::optional<Value>> list_filter(std::string_view name, const Value& value,
-                                         const Arguments& arguments) {
-  using Filter =
-      std::function<Result<Value>(const std::vector<json::value>&, const Arguments& arguments)>;
+                                         const Arguments& arguments, Budget* budget) {
+  using Elements = std::vector<json::value>;
+  using Filter = std::function<Result<Value>(const Elements&, const Arguments&, Budget*)>;
   struct Row {
     std::string_view name;
     Filter filter;
   };
+  const auto selects = [](bool by_attribute, bool keeps) {
+    return [=](const Elements& e, const Arguments& a, Budget* b) {
+      return select(e, a, b, by_attribute, keeps);
+    };
+  };
   static const Row kFilters[] = {
-      {"first", [](const auto& e, const auto&) -> Result<Value> { return first_or_last(e, true); }},
-      {"last", [](const auto& e, const auto&) -> Result<Value> { return first_or_last(e, false); }},
+      {"first",
+       [](const auto& e, const auto&, Budget*) -> Result<Value> { return first_or_last(e, true); }},
+      {"last",
+       [](const auto& e, const auto&, Budget*) -> Result<Value> {
+         return first_or_last(e, false);
+       }},
       {"list",
-       [](const auto& e, const auto&) -> Result<Value> {
+       [](const auto& e, const auto&, Budget*) -> Result<Value> {
          return Value(json::array(e.begin(), e.end()));
        }},
-      {"join", [](const auto& e, const auto& a) { return join(e, text_argument(a, 0, "d", "")); }},
-      {"map", [](const auto& e, const auto& a) { return map(e, a); }},
-      {"select", [](const auto& e, const auto& a) { return select(e, a, false, true); }},
-      {"reject", [](const auto& e, const auto& a) { return select(e, a, false, false); }},
-      {"selectattr", [](const auto& e, const auto& a) { return select(e, a, true, true); }},
-      {"rejectattr", [](const auto& e, const auto& a) { return select(e, a, true, false); }},
+      {"join", [](const auto& e, const auto& a,
+                  Budget* b) { return join(e, text_argument(a, 0, "d", ""), b); }},
+      {"map", map},
+      {"select", selects(false, true)},
+      {"reject", selects(false, false)},
+      {"selectattr", selects(true, true)},
+      {"rejectattr", selects(true, false)},
   };
   for (const Row& row : kFilters) {
     if (row.name != name) continue;
     WDE_ASSIGN_OR_RETURN(const auto elements, elements_of(value));
-    WDE_ASSIGN_OR_RETURN(Value result, row.filter(elements, arguments));
+    WDE_ASSIGN_OR_RETURN(Value result, row.filter(elements, arguments, budget));
     return std::optional<Value>(std::move(result));
   }
   return std::optional<Value>();
@@ -153,7 +264,9 @@ Result<std::optional<Value>> list_filter(std::string_view name, const Value& val
 
 }  // namespace
 
-Result<Value> apply_filter(std::string_view name, const Value& value, const Arguments& arguments) {
+Result<Value> apply_filter(std::string_view name, const Value& value, const Arguments& arguments,
+                           Budget* budget) {
+  WDE_RETURN_IF_ERROR(check_arguments(kFilterSignatures, "filter", name, arguments));
   if (name == "default" || name == "d") {
     const Value* otherwise = arguments.find(0, "default_value");
     const Value* falsy = arguments.find(1, "boolean");
@@ -162,7 +275,7 @@ Result<Value> apply_filter(std::string_view name, const Value& value, const Argu
     return otherwise == nullptr ? Value(json::value("")) : *otherwise;
   }
   if (name == "length" || name == "count") return length(value);
-  WDE_ASSIGN_OR_RETURN(std::optional<Value> listed, list_filter(name, value, arguments));
+  WDE_ASSIGN_OR_RETURN(std::optional<Value> listed, list_filter(name, value, arguments, budget));
   if (listed) return *std::move(listed);
   if (name != "trim" && name != "upper" && name != "lower" && name != "string" &&
       name != "replace" && name != "safe") {
@@ -176,13 +289,16 @@ Result<Value> apply_filter(std::string_view name, const Value& value, const Argu
     return text_value(strip(text, text_argument(arguments, 0, "chars", kSpaces), true, true));
   if (name == "upper" || name == "lower") return text_value(with_case(text, name == "upper"));
   if (name == "replace") {
-    return text_value(replace_all(text, text_argument(arguments, 0, "old", ""),
-                                  text_argument(arguments, 1, "new", "")));
+    return replace_all(text, text_argument(arguments, 0, "old", ""),
+                       text_argument(arguments, 1, "new", ""), budget);
   }
   return text_value(text);
 }
 
 Result<bool> apply_test(std::string_view name, const Value& value, const Arguments& arguments) {
+  const size_t count = arguments.values.size() + arguments.named.size();
+  if (count > (arguments.values.empty() ? 0 : 1))
+    return unsupported_error("the test \"{}\" with {} arguments is not supported", name, count);
   if (name == "defined") return value.has_value();
   if (name == "undefined") return !value.has_value();
   if (name == "none") return value && value->is_null();
@@ -197,7 +313,7 @@ Result<bool> apply_test(std::string_view name, const Value& value, const Argumen
   constexpr std::pair<std::string_view, std::string_view> kOperations[] = {
       {"eq", "=="}, {"equalto", "=="}, {"==", "=="}, {"ne", "!="}, {"!=", "!="}, {"in", "in"}};
   for (const auto& [word, operation] : kOperations) {
-    if (word != name || arguments.values.empty()) continue;
+    if (word != name || count == 0) continue;
     WDE_ASSIGN_OR_RETURN(const Value holds, operate(operation, value, arguments.values[0]));
     return is_true(holds);
   }
@@ -207,23 +323,26 @@ Result<bool> apply_test(std::string_view name, const Value& value, const Argumen
       name);
 }
 
-Result<Value> apply_method(std::string_view name, const Value& value, const Arguments& arguments) {
+Result<Value> apply_method(std::string_view name, const Value& value, const Arguments& arguments,
+                           Budget* budget) {
   if (const String* string = as_string(value)) {
     const std::string_view text(*string);
+    WDE_RETURN_IF_ERROR(check_arguments(kTextMethodSignatures, "method", name, arguments));
     const std::string argument = text_argument(arguments, 0, "", "");
     if (name == "strip" || name == "lstrip" || name == "rstrip") {
       return text_value(strip(text, argument.empty() ? kSpaces : std::string_view(argument),
                               name != "rstrip", name != "lstrip"));
     }
-    if (name == "startswith") return Value(text.starts_with(argument));
-    if (name == "endswith") return Value(text.ends_with(argument));
+    if (name == "startswith" || name == "endswith")
+      return has_affix(text, arguments.values[0], name);
     if (name == "upper" || name == "lower") return text_value(with_case(text, name == "upper"));
-    if (name == "split" && !argument.empty()) return Value(split(text, argument));
+    if (name == "split" && !argument.empty()) return split(text, argument, budget);
     if (name == "replace") {
-      return text_value(replace_all(text, argument, text_argument(arguments, 1, "", "")));
+      return replace_all(text, argument, text_argument(arguments, 1, "", ""), budget);
     }
   }
   if (value && value->is_object()) {
+    WDE_RETURN_IF_ERROR(check_arguments(kObjectMethodSignatures, "method", name, arguments));
     if (name == "get") {
       const Value found = item_of(value, arguments.values.empty() ? Value() : arguments.values[0]);
       const Value* otherwise = arguments.find(1, "default");
@@ -236,7 +355,7 @@ Result<Value> apply_method(std::string_view name, const Value& value, const Argu
         items.push_back(json::array{json::value(member.key()), member.value()});
       return Value(std::move(items));
     }
-    if (name == "keys") return apply_filter("list", value, {});
+    if (name == "keys") return apply_filter("list", value, {}, budget);
   }
   return unsupported_error("the method \"{}\" of a value of this type is not supported", name);
 }

@@ -24,6 +24,7 @@ class Parser {
     const std::vector<Token>& tokens = segments_[at_].tokens;
     return tokens.empty() ? std::string_view() : std::string_view(tokens[0].text);
   }
+  int last_line() const { return at_ == 0 ? 1 : segments_[at_ - 1].line; }
   ExpressionParser rest() const {
     const Segment& segment = segments_[at_];
     return {std::span(segment.tokens).subspan(1), segment.line};
@@ -40,7 +41,7 @@ class Parser {
 
   // Up to a statement that begins none: an end, or else.
   Result<Nodes> parse_nodes() {
-    if (++depth_ > kMaxDepth) return data_loss_error("statements too deep");
+    if (++depth_ > kMaxDepth) return data_loss_error("line {}: statements too deep", last_line());
     Nodes nodes;
     for (; at_ < segments_.size();) {
       Segment& segment = segments_[at_];
@@ -85,7 +86,9 @@ class Parser {
     ++at_;
     WDE_ASSIGN_OR_RETURN(node.body, parse_nodes());
     if (at_end_of("elif")) {  // its own end is this one's
+      if (++depth_ > kMaxDepth) return data_loss_error("line {}: statements too deep", line);
       WDE_ASSIGN_OR_RETURN(Node next, parse_if());
+      --depth_;
       node.otherwise.push_back(std::move(next));
       return node;
     }

@@ -37,7 +37,8 @@ struct Expression {
   json::value literal;
   std::vector<ExpressionPtr> children;
   std::vector<Keyword> keywords;
-  int line = 0;  // of the template, from 1
+  int line = 0;   // of the template, from 1
+  int depth = 1;  // of the tree from here down
 };
 
 struct Node;

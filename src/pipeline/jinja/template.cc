@@ -2,21 +2,21 @@
 
 #include <map>
 
+#include "pipeline/jinja/budget.h"
 #include "pipeline/jinja/parser.h"
 #include "pipeline/jinja/values.h"
 
 namespace wde::pipeline::jinja {
 namespace {
 
-constexpr size_t kMaxBytes = size_t{64} << 20;  // of rendered text
-constexpr int64_t kMaxSteps = 1 << 20;          // of loops, in all
-constexpr int64_t kMaxRange = 1 << 16;
+constexpr size_t kLoopMembers = 5;
+constexpr uint64_t kMaxRange = 1 << 16;
 
 using Scope = std::map<std::string, Value, std::less<>>;
 
 class Rendering {
  public:
-  explicit Rendering(const json::object& variables) {
+  explicit Rendering(const json::object& variables) : budget_(variables) {
     Scope& scope = scopes_.emplace_back();
     for (const auto& member : variables) scope[std::string(member.key())] = member.value();
   }
@@ -31,6 +31,7 @@ class Rendering {
   using Kind = Expression::Kind;
 
   Status run(const Node& node) {
+    WDE_RETURN_IF_ERROR(budget_.take_steps(1));
     switch (node.kind) {
       case Node::Kind::kText:
         return write(node.text);
@@ -52,7 +53,7 @@ class Rendering {
   }
 
   Status write(std::string_view text) {
-    if (text_.size() + text.size() > kMaxBytes) return data_loss_error("it writes too much text");
+    WDE_RETURN_IF_ERROR(budget_.take_bytes(text.size()));
     text_ += text;
     return {};
   }
@@ -82,7 +83,7 @@ class Rendering {
     if (elements.empty()) return run(node.otherwise);
     const size_t depth = scopes_.size();
     for (size_t i = 0; i < elements.size(); ++i) {
-      if (++steps_ > kMaxSteps) return data_loss_error("its loops have too many steps");
+      WDE_RETURN_IF_ERROR(budget_.take_elements(kLoopMembers));
       Scope& scope = scopes_.emplace_back();
       WDE_RETURN_IF_ERROR(bind(node, elements[i], &scope));
       scope["loop"] = json::value(json::object{{"index", static_cast<int64_t>(i + 1)},
@@ -126,10 +127,21 @@ class Rendering {
   template <class T>
   static Result<T> at(const Expression& expression, Result<T> result) {
     if (result.ok()) return result;
-    return result.status().with_context(fmt::format("line {}", expression.line));
+    return at(expression, result.status());
+  }
+  static Status at(const Expression& expression, Status status) {
+    if (status.ok()) return status;
+    return status.with_context(fmt::format("line {}", expression.line));
   }
 
   Result<Value> evaluate(const Expression& expression) {
+    WDE_RETURN_IF_ERROR(at(expression, budget_.take_steps(1)));
+    WDE_ASSIGN_OR_RETURN(Value value, value_of(expression));
+    WDE_RETURN_IF_ERROR(at(expression, budget_.take_value(value)));
+    return value;
+  }
+
+  Result<Value> value_of(const Expression& expression) {
     switch (expression.kind) {
       case Kind::kLiteral:
         return Value(expression.literal);
@@ -209,8 +221,8 @@ class Rendering {
     return at(expression, apply_to(expression, std::move(values), std::move(arguments)));
   }
 
-  static Result<Value> apply_to(const Expression& expression, std::vector<Value> values,
-                                Arguments arguments) {
+  Result<Value> apply_to(const Expression& expression, std::vector<Value> values,
+                         Arguments arguments) {
     const std::string& name = expression.name;
     switch (expression.kind) {
       case Kind::kItem:
@@ -230,8 +242,8 @@ class Rendering {
         break;
     }
     arguments.values.assign(values.begin() + 1, values.end());
-    if (expression.kind == Kind::kMethod) return apply_method(name, values[0], arguments);
-    if (expression.kind == Kind::kFilter) return apply_filter(name, values[0], arguments);
+    if (expression.kind == Kind::kMethod) return apply_method(name, values[0], arguments, &budget_);
+    if (expression.kind == Kind::kFilter) return apply_filter(name, values[0], arguments, &budget_);
     WDE_ASSIGN_OR_RETURN(const bool holds, apply_test(name, values[0], arguments));
     return Value(holds);
   }
@@ -242,15 +254,17 @@ class Rendering {
       return invalid_argument_error("the template refuses: {}",
                                     text == nullptr ? std::string_view() : *text);
     }
-    if (name == "namespace" || name == "dict") {
+    if ((name == "namespace" || name == "dict") && arguments.values.empty()) {
       json::object members;
       for (const auto& [key, value] : arguments.named) members[key] = value.value_or(nullptr);
       return Value(std::move(members));
     }
-    if (name == "range" && !arguments.values.empty()) return range(arguments);
+    if (name == "range" && !arguments.values.empty() && arguments.named.empty())
+      return range(arguments);
     return unsupported_error(
-        "the function \"{}\" is not supported; namespace, dict, range and raise_exception are",
-        name);
+        "the function \"{}\" with {} arguments is not supported; namespace and dict (of named "
+        "ones), range and raise_exception are",
+        name, arguments.values.size() + arguments.named.size());
   }
 
   static Result<Value> range(const Arguments& arguments) {
@@ -261,7 +275,10 @@ class Rendering {
     }
     const int64_t begin = bounds.size() > 1 ? bounds[0] : 0;
     const int64_t end = bounds.size() > 1 ? bounds[1] : bounds[0];
-    if (bounds.size() > 2 || end - begin > kMaxRange)
+    // Unsigned, the difference of any two fits.
+    const uint64_t count =
+        begin < end ? static_cast<uint64_t>(end) - static_cast<uint64_t>(begin) : 0;
+    if (bounds.size() > 2 || count > kMaxRange)
       return unsupported_error("range() with a step, or beyond {}", kMaxRange);
     json::array numbers;
     for (int64_t i = begin; i < end; ++i) numbers.emplace_back(i);
@@ -270,12 +287,14 @@ class Rendering {
 
   std::vector<Scope> scopes_;
   std::string text_;
-  int64_t steps_ = 0;
+  Budget budget_;
 };
 
 }  // namespace
 
 Result<Template> Template::parse(std::string_view source) {
+  if (source.size() > kMaxBytes)
+    return data_loss_error("a template of {} bytes; at most {} are read", source.size(), kMaxBytes);
   WDE_ASSIGN_OR_RETURN(Nodes nodes, parse_template(source));
   Template result;
   result.nodes_ = std::make_shared<const Nodes>(std::move(nodes));

@@ -2,7 +2,7 @@
 // written in, with the settings and functions that transformers gives it: if, for and set;
 // expressions, filters and tests; namespace(), range() and raise_exception(). What is not known is
 // refused by its name and line when it is parsed or met. Nothing of a template can reach outside:
-// it reads the variables it is given and writes text, up to a limit.
+// it reads the variables it is given and writes text, within the limits of budget.h.
 #pragma once
 
 #include <memory>
@@ -18,11 +18,15 @@ namespace wde::pipeline::jinja {
 // Immutable; any number of threads may render it at once.
 class Template {
  public:
-  // Errors: kDataLoss (not well-formed), kUnsupported; each names the line.
+  static constexpr size_t kMaxBytes = size_t{1} << 20;  // of a template's own text
+
+  // Errors: kDataLoss (not well-formed, too long, too deep), kUnsupported; each names the line, but
+  // for what is too long.
   static Result<Template> parse(std::string_view source);
 
   // Errors: kUnsupported as above, kInvalidArgument (what the template itself raises), kDataLoss
-  // (an operation that its values do not have, too much text); each names the line where known.
+  // (an operation that its values do not have, more than budget.h allows); each names the line
+  // where known.
   Result<std::string> render(const json::object& variables) const;
 
  private:

@@ -1,5 +1,7 @@
 #include "pipeline/jinja/values.h"
 
+#include <string.h>  // memmem
+
 #include <algorithm>
 
 #include "base/utf8.h"
@@ -30,8 +32,7 @@ bool contains(const Value& whole, const Value& part) {
   if (!whole) return false;
   if (const String* text = as_string(whole)) {
     const String* wanted = as_string(part);
-    return wanted != nullptr &&
-           std::string_view(*text).find(std::string_view(*wanted)) != std::string_view::npos;
+    return wanted != nullptr && find_text(*text, *wanted) != std::string_view::npos;
   }
   if (whole->is_object()) {
     const String* key = as_string(part);
@@ -69,6 +70,29 @@ Result<Value> compare(std::string_view operation, const Value& left, const Value
   return Value(order >= 0);
 }
 
+// Division rounds as Python's: downwards. Python's integers have no end, those here 64 bits.
+Result<Value> calculate(std::string_view operation, int64_t a, int64_t b) {
+  const bool divides = operation == "//" || operation == "%";
+  if (divides && b == 0) return data_loss_error("a division by zero");
+  int64_t result = 0;
+  bool overflows = false;
+  if (operation == "+") {
+    overflows = __builtin_add_overflow(a, b, &result);
+  } else if (operation == "-") {
+    overflows = __builtin_sub_overflow(a, b, &result);
+  } else if (operation == "*") {
+    overflows = __builtin_mul_overflow(a, b, &result);
+  } else if (b == -1) {  // the quotient may not fit, and the processor traps
+    overflows = operation == "//" && __builtin_sub_overflow(int64_t{0}, a, &result);
+  } else {
+    const int64_t rest = a % b;
+    const bool rounds_down = rest != 0 && (rest < 0) != (b < 0);
+    result = operation == "%" ? rest + (rounds_down ? b : 0) : a / b - (rounds_down ? 1 : 0);
+  }
+  if (overflows) return data_loss_error("\"{}\" of {} and {} is beyond 64 bits", operation, a, b);
+  return Value(result);
+}
+
 Result<Value> add(const Value& left, const Value& right) {
   const String *s = as_string(left), *t = as_string(right);
   if (s != nullptr && t != nullptr) return Value(json::value(std::string(*s) + std::string(*t)));
@@ -78,20 +102,10 @@ Result<Value> add(const Value& left, const Value& right) {
     return Value(std::move(both));
   }
   const auto a = as_integer(left), b = as_integer(right);
-  if (a && b) return Value(*a + *b);
+  if (a && b) return calculate("+", *a, *b);
   const auto x = as_number(left), y = as_number(right);
   if (x && y) return Value(*x + *y);
   return no_operation("+");
-}
-
-Result<Value> calculate(std::string_view operation, const Value& left, const Value& right) {
-  const auto a = as_integer(left), b = as_integer(right);
-  if (!a || !b) return no_operation(operation);
-  if (operation == "-") return Value(*a - *b);
-  if (operation == "*") return Value(*a * *b);
-  if (*b == 0) return data_loss_error("a division by zero");
-  const int64_t rest = ((*a % *b) + *b) % *b;  // as Python rounds: downwards
-  return operation == "%" ? Value(rest) : Value((*a - rest) / *b);
 }
 
 }  // namespace
@@ -102,6 +116,14 @@ const Value* Arguments::find(size_t index, std::string_view name) const {
     if (key == name) return &value;
   }
   return nullptr;
+}
+
+size_t find_text(std::string_view text, std::string_view part, size_t from) {
+  if (from > text.size()) return std::string_view::npos;
+  if (part.empty()) return from;
+  const void* found = ::memmem(text.data() + from, text.size() - from, part.data(), part.size());
+  if (found == nullptr) return std::string_view::npos;
+  return static_cast<size_t>(static_cast<const char*>(found) - text.data());
 }
 
 const String* as_string(const Value& value) { return value ? value->if_string() : nullptr; }
@@ -187,8 +209,10 @@ Result<Value> operate(std::string_view operation, const Value& left, const Value
     WDE_ASSIGN_OR_RETURN(const std::string b, to_text(right));
     return Value(json::value(a + b));
   }
-  if (operation == "-" || operation == "*" || operation == "//" || operation == "%")
-    return calculate(operation, left, right);
+  if (operation == "-" || operation == "*" || operation == "//" || operation == "%") {
+    const auto a = as_integer(left), b = as_integer(right);
+    return a && b ? calculate(operation, *a, *b) : no_operation(operation);
+  }
   return compare(operation, left, right);
 }
 
