@@ -12,8 +12,7 @@ namespace wde::heads {
 class LogitsHead final : public Head {
  public:
   // A recipe of kSequenceClassification, kTokenClassification or kProcessReward, with `labels`
-  // logits. Errors:
-  // those of the recipe's layers and of layers::Linear::load.
+  // logits. Errors: those of the recipe's layers and of layers::Linear::load.
   static Result<std::unique_ptr<Head>> load(layers::LoadContext& context,
                                             const RecipeSource& source, int64_t labels);
 

@@ -249,8 +249,8 @@ Result<RowPooling> last_token_pooling(const json::object& config) {
   const json::value* padding = config.if_contains("pad_token_id");
   if (padding == nullptr || padding->is_null()) return last;
   WDE_ASSIGN_OR_RETURN(const int64_t id, json::get_int(config, "pad_token_id", -1));
-  if (id < 0 || id > INT32_MAX) return data_loss_error("\"pad_token_id\": {}", id);
-  last.marker = static_cast<int32_t>(id);
+  if (id > INT32_MAX) return data_loss_error("\"pad_token_id\": {}", id);
+  if (id >= 0) last.marker = static_cast<int32_t>(id);  // no token has a negative one
   return last;
 }
 

@@ -94,10 +94,7 @@ Status settle_steps(const EngineOptions& options, Settings* settings) {
 // One head for all tasks but kHidden.
 Status load_logits_head(const Settings& settings, layers::LoadContext& context,
                         execution::LoadedModel* loaded) {
-  const heads::RecipeSource source{.recipe = settings.recipe,
-                                   .config = &settings.folder.config,
-                                   .weights = settings.folder.weights.get(),
-                                   .hidden_size = settings.traits.hidden_size};
+  const heads::RecipeSource source = recipe_source(settings);
   WDE_ASSIGN_OR_RETURN(std::unique_ptr<heads::Head> head,
                        heads::LogitsHead::load(
                            context, source, static_cast<int64_t>(settings.output.labels.size())));

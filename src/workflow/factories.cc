@@ -190,6 +190,13 @@ std::unique_ptr<pipeline::Scheduler> make_scheduler(const Settings& settings,
       .budget = plan.budget, .window_requests = kWindowBatches * plan.budget.max_requests});
 }
 
+heads::RecipeSource recipe_source(const Settings& settings) {
+  return {.recipe = settings.recipe,
+          .config = &settings.folder.config,
+          .weights = settings.folder.weights.get(),
+          .hidden_size = settings.traits.hidden_size};
+}
+
 std::vector<Task> prefix_sharing_tasks(const Settings& settings,
                                        const execution::LoadedModel& model) {
   std::vector<Task> tasks;

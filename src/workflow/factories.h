@@ -1,6 +1,7 @@
 // The factories that workflows put into their slots.
 #pragma once
 
+#include "heads/recipe_layers.h"
 #include "workflow/workflow.h"
 
 namespace wde::workflow {
@@ -24,6 +25,8 @@ std::unique_ptr<pipeline::RequestProcessor> make_request_processor(
     const Settings& settings, std::shared_ptr<const tokenizer::Tokenizer> tokenizer);
 std::unique_ptr<pipeline::Scheduler> make_scheduler(const Settings& settings,
                                                     const MemoryPlan& plan);
+// What a head of the checkpoint is loaded from; points into the settings.
+heads::RecipeSource recipe_source(const Settings& settings);
 // Tasks for which what texts begin with need only be computed once; none where the user says so.
 std::vector<Task> prefix_sharing_tasks(const Settings& settings,
                                        const execution::LoadedModel& model);

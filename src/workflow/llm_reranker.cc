@@ -50,10 +50,7 @@ Status settle_rerank(const EngineOptions& options, Settings* settings) {
 
 Status load_token_logits(const Settings& settings, layers::LoadContext& context,
                          execution::LoadedModel* loaded) {
-  const heads::RecipeSource source{.recipe = settings.recipe,
-                                   .config = &settings.folder.config,
-                                   .weights = settings.folder.weights.get(),
-                                   .hidden_size = settings.traits.hidden_size};
+  const heads::RecipeSource source = recipe_source(settings);
   WDE_ASSIGN_OR_RETURN(std::unique_ptr<heads::Head> head,
                        heads::TokenLogitsHead::load(context, source, settings.traits.vocab_size,
                                                     settings.answer_tokens));

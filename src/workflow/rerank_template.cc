@@ -158,7 +158,13 @@ Result<int32_t> token_of(const tokenizer::Tokenizer& tokenizer, std::string_view
                          std::string_view origin) {
   const auto id = tokenizer.token_to_id(word);
   if (id) return *id;
-  return invalid_argument_error("{}: \"{}\" is no token of the vocabulary", origin, word);
+  if (!origin.empty())
+    return invalid_argument_error("{}: \"{}\" is no token of the vocabulary", origin, word);
+  return unsupported_error(
+      "neither a LogitScore nor --true-token says what counts as yes, and \"{}\" is no token of "
+      "the "
+      "vocabulary",
+      word);
 }
 
 const checkpoint::LogitScoreModule* find_logit_score(const checkpoint::ModelFolder& folder) {
@@ -195,7 +201,7 @@ Result<pipeline::PairTemplate> read_pair_template(const Settings& settings) {
 Result<std::vector<int32_t>> find_answer_tokens(const Settings& settings,
                                                 const tokenizer::Tokenizer& tokenizer) {
   const EngineOptions& options = settings.options;
-  std::string_view yes = "yes", no = "no", origin = "the model's LogitScore is missing";
+  std::string_view yes = "yes", no = "no", origin;
   if (!options.true_token.empty()) {
     yes = options.true_token;
     no = options.false_token;

@@ -39,10 +39,7 @@ Status settle_sparse(const EngineOptions& options, Settings* settings) {
 
 Status load_vocabulary_head(const Settings& settings, layers::LoadContext& context,
                             execution::LoadedModel* loaded) {
-  const heads::RecipeSource source{.recipe = settings.recipe,
-                                   .config = &settings.folder.config,
-                                   .weights = settings.folder.weights.get(),
-                                   .hidden_size = settings.traits.hidden_size};
+  const heads::RecipeSource source = recipe_source(settings);
   WDE_ASSIGN_OR_RETURN(std::unique_ptr<heads::Head> head,
                        heads::VocabularyHead::load(context, source, settings.traits.vocab_size));
   loaded->tasks.push_back({.task = Task::kSparse, .parts = {loaded->add(std::move(head))}});

@@ -23,6 +23,7 @@
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 #include "ops/cpu/gemm_epilogue-inl.h"
+#include "ops/cpu/tiled_gemm_codes-inl.h"
 #include "ops/cpu/tiled_gemm_forms-inl.h"
 
 // The loops over a tile must vanish, or its sums would live in memory.
@@ -340,54 +341,6 @@ struct PrefetchPlan {
   int64_t each = 0;
 };
 
-// One value of k of a panel's codes as numbers.
-template <int kBits>
-HWY_INLINE void load_codes(const uint8_t* codes, V& low, V& high) {
-  const D d;
-  const forms::D32 d32;
-  const hn::Rebind<uint8_t, forms::D32> d8;
-  const auto first = hn::PromoteTo(d32, hn::LoadU(d8, codes));
-  if constexpr (kBits == 4) {
-    low = hn::ConvertTo(d, hn::And(first, hn::Set(d32, 15)));
-    high = hn::ConvertTo(d, hn::ShiftRight<4>(first));
-  } else {
-    low = hn::ConvertTo(d, first);
-    high = hn::ConvertTo(d, hn::PromoteTo(d32, hn::LoadU(d8, codes + kLanes)));
-  }
-}
-
-// The values [begin, begin + count) of k of one panel, as a panel of f32.
-template <int kBits>
-void decode_panel(const TiledMatrix& matrix, int64_t panel, int64_t begin, int64_t count,
-                  float* to) {
-  const D d;
-  constexpr int64_t kCodeBytes = kPanelColumns * kBits / 8;
-  const uint8_t* codes =
-      static_cast<const uint8_t*>(matrix.panels) + (panel * matrix.k + begin) * kCodeBytes;
-  const int64_t first = panel * matrix.groups * kPanelColumns;
-  const V minus_zero = hn::Set(d, -matrix.zero_code);
-  const int64_t end = begin + count;
-  for (int64_t k = begin; k < end;) {
-    const int64_t group = matrix.group_of != nullptr ? matrix.group_of[k] : k / matrix.group_size;
-    const int64_t group_end =
-        matrix.group_of != nullptr ? k + 1 : std::min(end, (group + 1) * matrix.group_size);
-    const float* scales = matrix.code_scales + first + group * kPanelColumns;
-    const V low_scale = hn::LoadU(d, scales), high_scale = hn::LoadU(d, scales + kLanes);
-    V low_offset = hn::Mul(low_scale, minus_zero), high_offset = hn::Mul(high_scale, minus_zero);
-    if (matrix.code_offsets != nullptr) {
-      const float* offsets = matrix.code_offsets + first + group * kPanelColumns;
-      low_offset = hn::LoadU(d, offsets);
-      high_offset = hn::LoadU(d, offsets + kLanes);
-    }
-    for (; k < group_end; ++k, codes += kCodeBytes, to += kPanelColumns) {
-      V low, high;
-      load_codes<kBits>(codes, low, high);
-      hn::Store(hn::MulAdd(low, low_scale, low_offset), d, to);
-      hn::Store(hn::MulAdd(high, high_scale, high_offset), d, to + kLanes);
-    }
-  }
-}
-
 // `panels` neighbouring panels times the block's rows. `decoded` is for weights that are codes.
 template <class Form, class TY>
 void run_panels(const TiledMatrix& matrix, const GemmArgs& args, const TiledBlock& block,
@@ -415,7 +368,7 @@ void run_panels(const TiledMatrix& matrix, const GemmArgs& args, const TiledBloc
     const Packed* slice = forms::Decodes<Form> ? nullptr : weights + begin * kStepElements;
     int64_t panel_stride = panel_elements;
     if constexpr (forms::Decodes<Form>) {
-      const auto decode = matrix.code_bits == 4 ? decode_panel<4> : decode_panel<8>;
+      const auto decode = matrix.code_bits == 4 ? forms::DecodePanel<4> : forms::DecodePanel<8>;
       panel_stride = steps * kStepElements;
       for (int64_t p = 0; p < panels; ++p)
         decode(matrix, panel + p, begin, steps, decoded + p * panel_stride);

@@ -135,7 +135,7 @@ Result<ExpressionPtr> ExpressionParser::parse_not() {
 
 Result<ExpressionPtr> ExpressionParser::parse_comparison() {
   WDE_ASSIGN_OR_RETURN(ExpressionPtr left, parse_sum());
-  for (;;) {
+  for (bool compared = false;;) {
     std::string name;
     for (const char* comparison : {"==", "!=", "<=", ">=", "<", ">", "in"}) {
       if (next_is(comparison)) name = comparison;
@@ -145,18 +145,30 @@ Result<ExpressionPtr> ExpressionParser::parse_comparison() {
       name = "not in";
     }
     if (name.empty()) return left;
+    if (compared) return data_loss_error("line {}: a chain of comparisons is not known", line_);
     take(name == "not in" ? "in" : name);
     Made operation = make(Kind::kOperation, name);
     WDE_ASSIGN_OR_RETURN(ExpressionPtr right, parse_sum());
     WDE_ASSIGN_OR_RETURN(left, finish(std::move(operation), std::move(left), std::move(right)));
+    compared = true;
   }
 }
 
 Result<ExpressionPtr> ExpressionParser::parse_sum() {
-  WDE_ASSIGN_OR_RETURN(ExpressionPtr left, parse_product());
-  while (next_is("+") || next_is("-") || next_is("~")) {
+  WDE_ASSIGN_OR_RETURN(ExpressionPtr left, parse_concatenation());
+  while (next_is("+") || next_is("-")) {
     Made operation = make(Kind::kOperation, tokens_[0].text);
     take(operation->name);
+    WDE_ASSIGN_OR_RETURN(ExpressionPtr right, parse_concatenation());
+    WDE_ASSIGN_OR_RETURN(left, finish(std::move(operation), std::move(left), std::move(right)));
+  }
+  return left;
+}
+
+Result<ExpressionPtr> ExpressionParser::parse_concatenation() {
+  WDE_ASSIGN_OR_RETURN(ExpressionPtr left, parse_product());
+  while (take("~")) {
+    Made operation = make(Kind::kOperation, "~");
     WDE_ASSIGN_OR_RETURN(ExpressionPtr right, parse_product());
     WDE_ASSIGN_OR_RETURN(left, finish(std::move(operation), std::move(left), std::move(right)));
   }
@@ -198,6 +210,14 @@ Result<ExpressionPtr> ExpressionParser::parse_postfix() {
   }
 }
 
+// What the for statement sets (template.cc).
+static bool is_loop_member(std::string_view name) {
+  for (const char* member : {"index", "index0", "first", "last", "length"}) {
+    if (name == member) return true;
+  }
+  return false;
+}
+
 Result<ExpressionPtr> ExpressionParser::parse_member(ExpressionPtr of) {
   Made member = make(Kind::kItem);
   WDE_ASSIGN_OR_RETURN(const std::string name, take_name());
@@ -208,6 +228,9 @@ Result<ExpressionPtr> ExpressionParser::parse_member(ExpressionPtr of) {
     WDE_RETURN_IF_ERROR(parse_arguments(member.get()));
     return finish(std::move(member));
   }
+  const Expression& owner = *member->children.front();
+  if (owner.kind == Kind::kName && owner.name == "loop" && !is_loop_member(name))
+    return data_loss_error("line {}: loop.{} is not known", line_, name);
   Made key = make(Kind::kLiteral);
   key->literal = json::value(name);
   member->children.push_back(std::move(key));

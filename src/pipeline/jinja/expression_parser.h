@@ -1,5 +1,5 @@
-// The expressions of a template, by Jinja's precedence: conditional, or, and, not, comparison, ~, +
-// and -, * and /, unary minus, then what follows a value (member, item, call, filter, test).
+// The expressions of a template, by Jinja's precedence: conditional, or, and, not, comparison, +
+// and -, ~, *, // and %, unary minus, then what follows a value (member, item, call, filter, test).
 #pragma once
 
 #include <span>
@@ -34,6 +34,7 @@ class ExpressionParser {
   Result<ExpressionPtr> parse_not();
   Result<ExpressionPtr> parse_comparison();
   Result<ExpressionPtr> parse_sum();
+  Result<ExpressionPtr> parse_concatenation();
   Result<ExpressionPtr> parse_product();
   Result<ExpressionPtr> parse_unary();
   Result<ExpressionPtr> parse_postfix();

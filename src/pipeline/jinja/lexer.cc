@@ -163,9 +163,12 @@ class Cutter {
         continue;
       }
       step();
-      constexpr std::string_view kEscapes = "nrt0", kMeanings("\n\r\t\0", 4);
+      constexpr std::string_view kEscapes = "nrt0\\'\"", kMeanings("\n\r\t\0\\'\"", 7);
       const size_t escape = kEscapes.find(peek());
-      text += escape == std::string_view::npos ? peek() : kMeanings[escape];
+      if (escape == std::string_view::npos)
+        return data_loss_error("line {}: a string has the escape \\{}, which is not known", line_,
+                               peek());
+      text += kMeanings[escape];
     }
     step();
     return Token{Token::Kind::kString, std::move(text), line};

@@ -159,6 +159,12 @@ Value item_of(const Value& of, const Value& key) {
     const int64_t at = *index < 0 ? *index + size : *index;
     return at >= 0 && at < size ? Value((*list)[static_cast<size_t>(at)]) : Value();
   }
+  if (const String* text = of->if_string(); text != nullptr && index) {
+    const auto size = static_cast<int64_t>(count_code_points(std::string_view(*text)));
+    const int64_t at = *index < 0 ? *index + size : *index;
+    if (at < 0 || at >= size) return std::nullopt;
+    return slice_of(of, json::value(at), json::value(at + 1)).value();
+  }
   return std::nullopt;
 }
 
