@@ -124,9 +124,9 @@ run_sanitizer() {
 
 run_fuzz() {
   section "Build: fuzz"
-  build fuzz wde_fuzzers || return
+  build asan wde_fuzzers || return
   section "Fuzz: $fuzz_seconds seconds each"
-  tests/fuzz/run.sh build/fuzz "$fuzz_seconds"
+  tests/fuzz/run.sh build/asan "$fuzz_seconds"
   record "fuzz" $?
 }
 

@@ -38,7 +38,7 @@ TEST(ThreadPool, ManyShortJobsSeeEachOthersWrites) {
   }
 }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(WDE_SANITIZED)
 constexpr size_t kRounds = 100000;
 #else
 constexpr size_t kRounds = 1000000;

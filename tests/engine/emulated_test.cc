@@ -14,7 +14,7 @@ namespace wde {
 namespace {
 
 // A sanitizer looks for other things than schedules, and takes its time.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(WDE_SANITIZED)
 constexpr int kSchedules = 50;
 #else
 constexpr int kSchedules = 1000;

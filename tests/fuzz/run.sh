@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs every fuzz program of a build for a while: tests/fuzz/run.sh BUILD_FOLDER [SECONDS_EACH=15]
 # A finding stays in BUILD_FOLDER/fuzz/findings/; `wde_X_fuzz FILE` replays it. Exit 1 when there is one.
-# For a long session: tests/fuzz/run.sh build/fuzz 3600
+# For a long session: tests/fuzz/run.sh build/asan 3600
 set -euo pipefail
 build=${1:?"usage: tests/fuzz/run.sh BUILD_FOLDER [SECONDS_EACH]"}
 seconds=${2:-15}
