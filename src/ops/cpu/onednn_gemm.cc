@@ -8,11 +8,8 @@
 //   - A primitive takes 100-500 us to make; one with a run-time M falls to the reference code. So
 //     primitives are made for a few M, and a batch is cut into those.
 //   - It runs on OpenMP's threads, as many as the calling thread's setting says: we set one, and
-//   cut rows
-//     over our own pool.
+//     cut rows over our own pool.
 #include "ops/cpu/onednn_gemm.h"
-
-#include <omp.h>
 
 #include <algorithm>
 #include <array>
@@ -24,6 +21,13 @@
 
 #include "ops/parallel.h"
 #include "tensor/computed_rows.h"
+
+// OpenMP 5.0, sections 3.2.1 and 3.2.3; from libgomp, which Debian's oneDNN runs on. Declared here
+// because <omp.h> comes with a compiler, and not with each.
+extern "C" {
+void omp_set_num_threads(int threads);
+int omp_get_max_threads();
+}
 
 namespace wde::ops {
 namespace {
