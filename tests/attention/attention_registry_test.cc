@@ -153,7 +153,7 @@ TEST(AttentionRegistry, TheProfileCountsVisiblePairs) {
       }
     }
     ops::Profile profile;
-    c.run({}, best_table(), nullptr, &profile);
+    c.run("", best_table(), nullptr, &profile);
     EXPECT_EQ(profile.take().front().work.flops, 4 * pairs * 4 * 32) << kind.name;
   }
 }
