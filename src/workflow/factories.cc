@@ -172,7 +172,7 @@ Result<MemoryPlan> plan_memory(const Settings& settings, const execution::Loaded
 
 std::unique_ptr<pipeline::InputProcessor> make_input_processor(const Settings& settings) {
   return std::make_unique<pipeline::InputProcessor>(settings.output, settings.prompts,
-                                                    settings.adapters);
+                                                    settings.adapters, settings.limits.over_long);
 }
 
 std::unique_ptr<pipeline::RequestProcessor> make_request_processor(
