@@ -203,8 +203,9 @@ Result<object> by_scores(const GgufVocabulary& vocabulary) {
   spec["model"] = {{"type", "BPE"},
                    {"unk_token", unknown},
                    {"fuse_unk", true},
-                   {"byte_fallback", true},
-                   {"merges", merges_of_pieces(vocabulary.pieces, vocabulary.ids)}};
+                   {"byte_fallback", true}};
+  WDE_ASSIGN_OR_RETURN(spec["model"].as_object()["merges"],
+                       merges_of_pieces(vocabulary.pieces, vocabulary.ids));
   WDE_ASSIGN_OR_RETURN(spec["post_processor"], begin_and_end(vocabulary, true));
   return spec;
 }
