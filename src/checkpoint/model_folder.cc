@@ -227,8 +227,11 @@ Status read_base(const ReadOptions& options, int depth, ModelFolder& folder) {
   const bool own_tokenizer = has_tokenizer(adapter);
   const std::string tokenizer_path = own_tokenizer ? adapter : base.tokenizer_path;
   if (own_tokenizer) base.vocabulary.reset();
+  base.base_paths.insert(base.base_paths.begin(), base.transformer_path);
   const bool has_modules = file_exists(folder.path + "/modules.json");
   if (has_modules) {
+    folder.base_paths = std::move(base.base_paths);
+    folder.gguf_chat_template = std::move(base.gguf_chat_template);
     folder.config = std::move(base.config);
     folder.architectures = std::move(base.architectures);
     folder.weights = std::move(base.weights);
@@ -268,6 +271,7 @@ Result<ModelFolder> read_gguf(const std::string& path, const ReadOptions& option
   for (const json::value& name : folder.config["architectures"].as_array())
     folder.architectures.emplace_back(name.as_string());
   folder.vocabulary = std::move(model->vocabulary);
+  folder.gguf_chat_template = std::move(model->chat_template);
   if (!model->pooling.empty()) {
     folder.modules.push_back(PoolingModule{
         .modes = {model->pooling}, .embedding_dimension = folder.config["hidden_size"].as_int64()});

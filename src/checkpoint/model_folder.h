@@ -80,8 +80,12 @@ struct ModelFolder {
   // Where the tokenizer's files lie: `transformer_path`, or the base model's where an adapter's
   // folder has none.
   std::string tokenizer_path;
-  // Of a GGUF file: its vocabulary, instead of a tokenizer's files (checkpoint/gguf_model.h).
+  // Of an adapter: the folders of the models that it stands on, the nearest first.
+  std::vector<std::string> base_paths;
+  // Of a GGUF file: its vocabulary, instead of a tokenizer's files (checkpoint/gguf_model.h), and
+  // its chat template; empty where it has none.
   std::optional<json::object> vocabulary;
+  std::string gguf_chat_template;
   std::string revision;                    // commit of a hub snapshot, else empty
   json::object config;                     // config.json
   std::vector<std::string> architectures;  // its "architectures"

@@ -199,6 +199,10 @@ Result<value> begin_and_end(const GgufVocabulary& vocabulary, bool adds_bos) {
   WDE_ASSIGN_OR_RETURN(const bool eos, json::get_bool(vocabulary.fields, "add_eos_token", false));
   WDE_ASSIGN_OR_RETURN(const std::string begin, vocabulary.role("bos_token_id"));
   WDE_ASSIGN_OR_RETURN(const std::string end, vocabulary.role("eos_token_id"));
+  // llama.cpp would take the id that its kind of vocabulary has as a rule.
+  if (bos && begin.empty() && vocabulary.fields.contains("add_bos_token"))
+    return data_loss_error("\"add_bos_token\" without a \"bos_token_id\"");
+  if (eos && end.empty()) return data_loss_error("\"add_eos_token\" without an \"eos_token_id\"");
   return make_template(vocabulary, bos ? begin : "", eos ? end : "", false);
 }
 

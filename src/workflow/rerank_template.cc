@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/status.h"
 #include "workflow/architecture.h"
+#include "workflow/chat_template.h"
 
 namespace wde::workflow {
 namespace {
@@ -71,14 +72,9 @@ Result<json::object> read_object_if_there(const std::string& path) {
   return data_loss_error("{}: must be a JSON object", path);
 }
 
-struct Source {
-  std::string text;
-  std::string where;  // for messages
-};
-
-Result<Source> flag_source(const std::string& name) {
+Result<ChatTemplate> flag_source(const std::string& name) {
   if (const KnownTemplate* known = find_known(name))
-    return Source{std::string(known->source), "--rerank-template " + name};
+    return ChatTemplate{std::string(known->source), "--rerank-template " + name};
   if (!file_exists(name)) {
     std::vector<std::string_view> names;
     for (const KnownTemplate& known : kTemplates) names.push_back(known.name);
@@ -87,43 +83,15 @@ Result<Source> flag_source(const std::string& name) {
         fmt::join(names, ", "));
   }
   WDE_ASSIGN_OR_RETURN(std::string text, read_file(name, kMaxTemplateBytes));
-  return Source{std::move(text), name};
-}
-
-// "chat_template" is a text, or a list of named ones, of which "default" counts.
-Result<Source> folder_source(const std::string& folder, const json::object& tokenizer_config) {
-  const std::string path = folder + "/chat_template.jinja";
-  if (file_exists(path)) {
-    WDE_ASSIGN_OR_RETURN(std::string text, read_file(path, kMaxTemplateBytes));
-    return Source{std::move(text), path};
-  }
-  const std::string where = folder + "/tokenizer_config.json";
-  const json::value* found = tokenizer_config.if_contains("chat_template");
-  if (found != nullptr && found->is_array()) {
-    for (const json::value& entry : found->as_array()) {
-      const json::object* named = entry.if_object();
-      const json::value* name = named == nullptr ? nullptr : named->if_contains("name");
-      if (name != nullptr && *name == "default") found = named->if_contains("template");
-    }
-  }
-  if (found != nullptr && found->is_string()) return Source{std::string(found->as_string()), where};
-  return unsupported_error(
-      "{}: no chat template says how a pair is put to the model (chat_template.jinja, or "
-      "\"chat_template\" of tokenizer_config.json); --rerank-template names one",
-      folder);
+  return ChatTemplate{std::move(text), name};
 }
 
 // What transformers gives a template beside the messages, and what the folder's own settings add.
-Result<json::object> template_variables(const json::object& tokenizer_config,
+Result<json::object> template_variables(json::object variables,
                                         const json::object& sentence_config) {
-  json::object variables = {
-      {"add_generation_prompt", false}, {"tools", nullptr}, {"documents", nullptr}};
-  for (const char* role : {"bos_token", "eos_token", "pad_token", "unk_token", "sep_token",
-                           "cls_token", "mask_token"}) {
-    const json::value* token = tokenizer_config.if_contains(role);
-    if (token != nullptr && token->is_object()) token = token->as_object().if_contains("content");
-    if (token != nullptr && token->is_string()) variables[role] = *token;
-  }
+  variables["add_generation_prompt"] = false;
+  variables["tools"] = nullptr;
+  variables["documents"] = nullptr;
   WDE_ASSIGN_OR_RETURN(const json::object* processing,
                        json::get_object(sentence_config, "processing_kwargs"));
   if (processing == nullptr) return variables;
@@ -179,19 +147,24 @@ const checkpoint::LogitScoreModule* find_logit_score(const checkpoint::ModelFold
 std::span<const KnownTemplate> known_templates() { return kTemplates; }
 
 Result<pipeline::PairTemplate> read_pair_template(const Settings& settings) {
-  const std::string& folder = settings.folder.transformer_path;
   WDE_ASSIGN_OR_RETURN(
-      const json::object tokenizer_config,
-      read_object_if_there(settings.folder.tokenizer_path + "/tokenizer_config.json"));
-  WDE_ASSIGN_OR_RETURN(const json::object sentence_config,
-                       read_object_if_there(folder + "/sentence_bert_config.json"));
+      const json::object sentence_config,
+      read_object_if_there(settings.folder.transformer_path + "/sentence_bert_config.json"));
   const std::string& flag = settings.options.rerank_template;
-  WDE_ASSIGN_OR_RETURN(const Source source,
-                       flag.empty() ? folder_source(folder, tokenizer_config) : flag_source(flag));
+  WDE_ASSIGN_OR_RETURN(const ChatTemplate source,
+                       flag.empty() ? find_chat_template(settings.folder) : flag_source(flag));
   auto parsed = pipeline::jinja::Template::parse(source.text);
   if (!parsed.ok()) return parsed.status().with_context(source.where);
+  WDE_ASSIGN_OR_RETURN(json::object tokens, named_tokens(settings.folder));
+  // Of its own folder's template, transformers writes a token that is missing as nothing.
+  const bool own_folder = flag.empty() && !settings.folder.vocabulary;
+  if (!own_folder && !tokens.contains("bos_token") &&
+      source.text.find("bos_token") != std::string::npos) {
+    return unsupported_error("{}: the template begins with a \"bos_token\", and {} names none",
+                             source.where, settings.folder.tokenizer_path);
+  }
   WDE_ASSIGN_OR_RETURN(json::object variables,
-                       template_variables(tokenizer_config, sentence_config));
+                       template_variables(std::move(tokens), sentence_config));
   pipeline::PairTemplate pair_template(std::move(parsed).value(), std::move(variables),
                                        flag.empty() && is_structured(sentence_config));
   WDE_RETURN_IF_ERROR(check_both_written(pair_template).with_context(source.where));

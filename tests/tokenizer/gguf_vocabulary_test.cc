@@ -8,6 +8,7 @@
 namespace wde::tokenizer {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
@@ -127,6 +128,11 @@ TEST(GgufVocabulary, WhatMakesNoSenseIsRefused) {
               HasSubstr("type of token 0"));
   EXPECT_THAT(load(R"({"model":"gpt2","pre":"gpt-2","tokens":["a"]})").status().message(),
               HasSubstr("\"merges\""));
+  for (const char* token : {"bos", "eos"}) {
+    const std::string flag = "\"add_" + std::string(token) + "_token\"";
+    EXPECT_THAT(load(R"({"model":"llama","tokens":["a"],)" + flag + ":true}").status().message(),
+                AllOf(HasSubstr(flag), HasSubstr(std::string(token) + "_token_id")));
+  }
 }
 
 }  // namespace
