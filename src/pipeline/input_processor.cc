@@ -93,6 +93,10 @@ Status InputProcessor::check(const Request& request) const {
   if (request.aggregation && request.task != Task::kClassifyTokens) {
     return goes_with("aggregation", "\"classify-tokens\"");
   }
+  if (request.aggregation && !output_.joins_tokens) {
+    return invalid_argument_error(
+        "\"aggregation\": this model scores whole steps and joins no tokens");
+  }
   return check_prompt(request);
 }
 

@@ -64,6 +64,15 @@ TEST(InputProcessor, OnlyEmbeddingsAreAveraged) {
           .ok());
 }
 
+TEST(InputProcessor, AggregationIsRefusedWhereNoTokensAreJoined) {
+  const auto check = [](bool joins_tokens) {
+    return InputProcessor({.tasks = {Task::kClassifyTokens}, .joins_tokens = joins_tokens}, {})
+        .check({.task = Task::kClassifyTokens, .input = "a", .aggregation = Aggregation::kFirst});
+  };
+  EXPECT_TRUE(check(true).ok());
+  expect_refused(check(false), StatusCode::kInvalidArgument, HasSubstr("\"aggregation\""));
+}
+
 TEST(InputProcessor, DimensionsLieWithinTheEmbedding) {
   const InputProcessor processor = make_processor();
   for (const int dimensions : {1, 24}) {
