@@ -3,8 +3,11 @@
 // tokens.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <vector>
 
 #include "base/json.h"
 #include "pipeline/jinja/template.h"
@@ -49,9 +52,14 @@ class TemplateRequestProcessor final : public RequestProcessor {
  private:
   Result<tokenizer::Encoding> encode_rendered(const std::string& prompt, const TextPair& pair,
                                               const tokenizer::EncodeOptions& options) const;
+  // The tokens that the template writes behind the texts where there is this prompt.
+  Result<std::vector<int32_t>> find_end(const std::string& prompt) const;
   Status restore_end(const std::string& prompt, tokenizer::Encoding* encoding) const;
 
   PairTemplate template_;
+  // find_end() of prompts that were met: the model's few.
+  mutable std::mutex mutex_;
+  mutable std::map<std::string, std::vector<int32_t>> ends_;
 };
 
 }  // namespace wde::pipeline

@@ -87,6 +87,7 @@ std::optional<int32_t> padding_id(const Settings& settings, const tokenizer::Tok
 }  // namespace
 
 Result<std::shared_ptr<const tokenizer::Tokenizer>> make_tokenizer(const Settings& settings) {
+  if (settings.tokenizer != nullptr) return settings.tokenizer;
   WDE_ASSIGN_OR_RETURN(std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
                        load_tokenizer(settings.folder));
   if (settings.folder.do_lower_case) {
