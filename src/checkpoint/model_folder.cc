@@ -71,7 +71,11 @@ Status read_sentence_config(ModelFolder& folder) {
     if (!max_seq_length.ok()) return max_seq_length.status().with_context(path);
     const Result<bool> lower_case = json::get_bool(config, "do_lower_case", false);
     if (!lower_case.ok()) return lower_case.status().with_context(path);
-    folder.max_seq_length = *max_seq_length;
+    Result<ProcessingConfig> processing = read_processing_config(config);
+    if (!processing.ok()) return processing.status().with_context(path);
+    folder.processing = std::move(processing).value();
+    folder.max_seq_length =
+        folder.processing.max_length ? folder.processing.max_length : *max_seq_length;
     folder.do_lower_case = *lower_case;
     return Status();
   }

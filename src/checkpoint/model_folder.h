@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/status.h"
 #include "checkpoint/late_interaction.h"
+#include "checkpoint/processing_config.h"
 #include "checkpoint/weight_source.h"
 
 namespace wde::checkpoint {
@@ -98,6 +99,7 @@ struct ModelFolder {
   // sentence_bert_config.json
   std::optional<int64_t> max_seq_length;
   bool do_lower_case = false;
+  ProcessingConfig processing;
   // config_sentence_transformers.json
   std::map<std::string, std::string> prompts;
   std::optional<std::string> default_prompt_name;

@@ -9,7 +9,7 @@ namespace wde::pipeline {
 json::object PairTemplate::message(std::string_view role, const std::string& content) const {
   const std::string text = replace_invalid_utf8(content);
   json::object message = {{"role", role}};
-  if (structured_)
+  if (form_.structured)
     message["content"] = json::array{json::object{{"type", "text"}, {"text", text}}};
   else
     message["content"] = text;
@@ -41,7 +41,8 @@ Result<tokenizer::Encoding> TemplateRequestProcessor::encode(
   const auto* pair = std::get_if<TextPair>(&input);
   if (pair == nullptr) return RequestProcessor::encode(input, prompt, options);
   WDE_ASSIGN_OR_RETURN(tokenizer::Encoding encoding, encode_rendered(prompt, *pair, options));
-  if (encoding.truncated) WDE_RETURN_IF_ERROR(restore_end(prompt, &encoding));
+  if (encoding.truncated && template_.restores_end())
+    WDE_RETURN_IF_ERROR(restore_end(prompt, &encoding));
   return encoding;
 }
 

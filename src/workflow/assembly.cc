@@ -70,6 +70,16 @@ Status check_averaging(const Settings& settings) {
       "--truncate average: for \"embed\" only, which this model does not serve");
 }
 
+// Errors: kUnsupported for a model whose texts are chat messages, of which only rerankers here are
+// made.
+Status check_messages(const Manifest& manifest, const Settings& settings) {
+  if (!settings.folder.processing.messages || settings.pair_template != nullptr) return {};
+  return unsupported_error(
+      "{}/sentence_bert_config.json: \"modality_config\" puts every text to the model by its chat "
+      "template (\"message\"), which the workflow {} does not",
+      settings.folder.transformer_path, manifest.name);
+}
+
 ModelInfo describe(const Assembly& assembly) {
   const Settings& settings = assembly.settings;
   ModelInfo info;
@@ -137,6 +147,7 @@ Result<Assembly> assemble(const Manifest& manifest, checkpoint::ModelFolder fold
   WDE_ASSIGN_OR_RETURN(parts.settings, settle(std::move(folder), options, std::move(device)));
   WDE_RETURN_IF_ERROR(manifest.settle(options, &parts.settings));
   WDE_RETURN_IF_ERROR(check_averaging(parts.settings));
+  WDE_RETURN_IF_ERROR(check_messages(manifest, parts.settings));
   WDE_ASSIGN_OR_RETURN(parts.tokenizer, manifest.tokenizer(parts.settings));
   WDE_ASSIGN_OR_RETURN(parts.model, manifest.model(parts.settings, manifest.heads));
   WDE_RETURN_IF_ERROR(check_share_prefixes(parts.settings, *parts.model));

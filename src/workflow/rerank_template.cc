@@ -2,6 +2,8 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "base/file.h"
 #include "base/status.h"
 #include "workflow/architecture.h"
@@ -64,14 +66,6 @@ const KnownTemplate* find_known(std::string_view name) {
   return nullptr;
 }
 
-// A file of the folder that may be absent: an empty object then.
-Result<json::object> read_object_if_there(const std::string& path) {
-  if (!file_exists(path)) return json::object();
-  WDE_ASSIGN_OR_RETURN(json::value parsed, json::parse_file(path));
-  if (parsed.is_object()) return std::move(parsed.as_object());
-  return data_loss_error("{}: must be a JSON object", path);
-}
-
 Result<ChatTemplate> flag_source(const std::string& name) {
   if (const KnownTemplate* known = find_known(name))
     return ChatTemplate{std::string(known->source), "--rerank-template " + name};
@@ -87,28 +81,24 @@ Result<ChatTemplate> flag_source(const std::string& name) {
 }
 
 // What transformers gives a template beside the messages, and what the folder's own settings add.
-Result<json::object> template_variables(json::object variables,
-                                        const json::object& sentence_config) {
+json::object template_variables(json::object variables,
+                                const checkpoint::ProcessingConfig& processing) {
   variables["add_generation_prompt"] = false;
   variables["tools"] = nullptr;
   variables["documents"] = nullptr;
-  WDE_ASSIGN_OR_RETURN(const json::object* processing,
-                       json::get_object(sentence_config, "processing_kwargs"));
-  if (processing == nullptr) return variables;
-  WDE_ASSIGN_OR_RETURN(const json::object* own, json::get_object(*processing, "chat_template"));
-  if (own == nullptr) return variables;
-  for (const auto& [key, value] : *own) variables[key] = value;
+  for (const auto& [key, value] : processing.template_variables) variables[key] = value;
   return variables;
 }
 
-// "modality_config": {"message": {"format": "structured"}}.
-bool is_structured(const json::object& sentence_config) {
-  const auto modalities = json::get_object(sentence_config, "modality_config");
-  if (!modalities.ok() || *modalities == nullptr) return false;
-  const auto message = json::get_object(**modalities, "message");
-  if (!message.ok() || *message == nullptr) return false;
-  const auto format = json::get_string(**message, "format", "flat");
-  return format.ok() && *format == "structured";
+// As sentence-transformers guesses it from the template (base/modality.py: _infer_format).
+bool is_structured(checkpoint::ProcessingConfig::Format format, std::string_view source) {
+  using Format = checkpoint::ProcessingConfig::Format;
+  if (format != Format::kAuto) return format == Format::kStructured;
+  constexpr std::string_view kSigns[] = {"content[0]", ".type", "'type'", "\"type\"",
+                                         "message.content["};
+  return std::any_of(std::begin(kSigns), std::end(kSigns), [&](std::string_view sign) {
+    return source.find(sign) != std::string_view::npos;
+  });
 }
 
 // A template for chats alone would drop the texts, and every pair would have the same score.
@@ -147,9 +137,6 @@ const checkpoint::LogitScoreModule* find_logit_score(const checkpoint::ModelFold
 std::span<const KnownTemplate> known_templates() { return kTemplates; }
 
 Result<pipeline::PairTemplate> read_pair_template(const Settings& settings) {
-  WDE_ASSIGN_OR_RETURN(
-      const json::object sentence_config,
-      read_object_if_there(settings.folder.transformer_path + "/sentence_bert_config.json"));
   const std::string& flag = settings.options.rerank_template;
   WDE_ASSIGN_OR_RETURN(const ChatTemplate source,
                        flag.empty() ? find_chat_template(settings.folder) : flag_source(flag));
@@ -163,10 +150,11 @@ Result<pipeline::PairTemplate> read_pair_template(const Settings& settings) {
     return unsupported_error("{}: the template begins with a \"bos_token\", and {} names none",
                              source.where, settings.folder.tokenizer_path);
   }
-  WDE_ASSIGN_OR_RETURN(json::object variables,
-                       template_variables(std::move(tokens), sentence_config));
-  pipeline::PairTemplate pair_template(std::move(parsed).value(), std::move(variables),
-                                       flag.empty() && is_structured(sentence_config));
+  const checkpoint::ProcessingConfig& processing = settings.folder.processing;
+  pipeline::PairTemplate pair_template(
+      std::move(parsed).value(), template_variables(std::move(tokens), processing),
+      {.structured = flag.empty() && is_structured(processing.format, source.text),
+       .restores_end = processing.restores_end});
   WDE_RETURN_IF_ERROR(check_both_written(pair_template).with_context(source.where));
   return pair_template;
 }

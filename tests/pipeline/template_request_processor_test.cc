@@ -23,11 +23,21 @@ constexpr const char* kTemplate =
     "{% for m in messages if m.role != 'system' %}{{ m.content }} {% endfor %}"
     "{% for m in messages if m.role == 'system' %}{{ m.content }} {% endfor %}end";
 
+TEST(TemplateRequests, ACutPairLosesTheEndWhereItIsNotPutBack) {
+  const TemplateRequestProcessor processor(
+      make_tokenizer(), {.max_length = 4, .vocab_size = 11}, {},
+      PairTemplate(jinja::Template::parse(kTemplate).value(), {}, {.restores_end = false}));
+  const auto out =
+      processor.process({.task = Task::kRerank, .input = TextPair{"a", "b b b b"}}, {});
+  ASSERT_TRUE(out.ok()) << out.status().message();
+  EXPECT_THAT(out->front().ids, ElementsAre(1, 2, 2, 2));
+}
+
 TEST(TemplateRequests, ACutPairKeepsTheEndThatItsPromptMakes) {
   const TemplateRequestProcessor processor(
       make_tokenizer(), {.max_length = 6, .vocab_size = 11},
       {.prompts = {{"none", ""}, {"kind", "kind"}, {"good", "good"}}, .default_prompt = {}},
-      PairTemplate(jinja::Template::parse(kTemplate).value(), {}, false));
+      PairTemplate(jinja::Template::parse(kTemplate).value(), {}, {}));
   const auto ids = [&](const char* prompt, const std::string& document) {
     const auto out = processor.process(
         {.task = Task::kRerank, .input = TextPair{"a", document}, .prompt_name = prompt}, {});

@@ -1,5 +1,6 @@
 #include "workflow/assembly.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "support/paths.h"
@@ -22,6 +23,17 @@ TEST(Assembly, ATokenizerIsLoadedOnce) {
     ASSERT_NE(parts->settings.tokenizer, nullptr) << model;
     EXPECT_EQ(parts->tokenizer, parts->settings.tokenizer) << model;
   }
+}
+
+TEST(Assembly, TextsThatAreChatMessagesAreForRerankers) {
+  auto folder = checkpoint::read_model_folder(test::fixture("models/mean_normalize"));
+  ASSERT_TRUE(folder.ok()) << folder.status().message();
+  folder->processing.messages = true;
+  const auto manifest = choose_manifest(*folder, {});
+  ASSERT_TRUE(manifest.ok()) << manifest.status().message();
+  const auto parts = assemble(**manifest, *folder, {}, create_device("cpu").value(),
+                              AssembleUntil::kMemoryPlan, nullptr);
+  EXPECT_THAT(parts.status().message(), testing::HasSubstr("\"modality_config\""));
 }
 
 }  // namespace

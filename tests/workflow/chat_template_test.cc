@@ -86,6 +86,27 @@ TEST(NamedTokens, OfAGgufFileAreThoseOfItsIds) {
               AllOf(HasSubstr("eos_token_id"), HasSubstr("outside")));
 }
 
+TEST(PairTemplate, ContentsAreWhatTheTemplateLooksLike) {
+  using Format = checkpoint::ProcessingConfig::Format;
+  const test::TemporaryFolder files;
+  Settings settings;
+  settings.folder = folder_at(files.root());
+  const auto rendered = [&] {
+    const auto pair_template = read_pair_template(settings);
+    return pair_template.ok() ? pair_template->render("", "q", "d").value()
+                              : pair_template.status().message();
+  };
+  files.write("chat_template.jinja", "{% for m in messages %}{{ m.content[0].text }},{% endfor %}");
+  EXPECT_EQ(rendered(), "q,d,");
+  settings.folder.processing.format = Format::kFlat;
+  EXPECT_THAT(rendered(), HasSubstr("does not write both"));
+  files.write("chat_template.jinja", "{% for m in messages %}{{ m.content }},{% endfor %}{{ x }}");
+  settings.folder.processing.template_variables = {{"x", "y"}};
+  EXPECT_EQ(rendered(), "q,d,y");
+  settings.folder.processing.format = Format::kAuto;
+  EXPECT_EQ(rendered(), "q,d,y");
+}
+
 TEST(PairTemplate, OfAGgufFileNeedsTheTokenThatItNames) {
   const std::string source =
       "{{ bos_token }}{% for m in messages %}{{ m.role }}: {{ m.content }}.{% endfor %}";
