@@ -108,8 +108,8 @@ class Engine {
   virtual Result<RequestId> submit(Request request, Callback done) = 0;
   // The same, but waits for room in the queue instead of refusing with kOverloaded. Blocks.
   virtual Result<RequestId> submit_when_room(Request request, Callback done) = 0;
-  // Takes a request back: if it is not in a batch yet it is answered kCancelled, else it runs to
-  // its end.
+  // Takes a request back: if it (of an averaged text, any part) is not in a batch yet it is
+  // answered kCancelled, else it runs to its end.
   virtual void cancel(RequestId id) = 0;
 
   // Blocking conveniences. The answers come in the order of the requests.

@@ -49,6 +49,11 @@ enum class TruncationSide { kLeft, kRight };
 enum class OverLong {
   kTruncate,  // drop tokens at the truncation side
   kError,     // refuse the request
+  // kEmbed: compute parts of the text as texts of their own, and answer the mean of their vectors.
+  // A part has at most the limit's tokens, special ones and the prompt's included; parts are nearly
+  // of one length and weigh as many as they have tokens of the text. The mean is taken of vectors
+  // that are not normalized; then it is cut and normalized as any vector.
+  kAverage,
 };
 
 // How the labels of single tokens become spans, as transformers' TokenClassificationPipeline does
@@ -71,7 +76,8 @@ struct Request {
   // One of the model's adapters (jina-embeddings-v3: a task); unset means the engine's default one,
   // "" none.
   std::optional<std::string> adapter;
-  // What to do with a text over the length limit; unset means the engine's setting.
+  // What to do with a text over the length limit; unset means the engine's setting. kAverage goes
+  // with kEmbed only, and not with pairs.
   std::optional<OverLong> over_long;
   std::optional<TruncationSide> truncation_side;
   // kEmbed: L2-normalize; unset means as the model does.
@@ -140,9 +146,10 @@ struct Response {
   Matrix token_vectors;
   std::vector<LabelScore> labels;
   std::vector<LabelledSpan> spans;
-  int tokens = 0;          // of the input as computed, special tokens included
+  int tokens = 0;          // of the input as computed, special tokens included; of all its parts
   int characters = 0;      // code points of the input
-  bool truncated = false;  // the input was over the length limit
+  bool truncated = false;  // the input was over the length limit, and tokens of it were dropped
+  int parts = 1;           // texts that the input was computed as; more than 1: their mean
   Timestamps timestamps;
 };
 

@@ -36,6 +36,8 @@ Result<GgufModel> read_gguf_model(GgufFile file) {
   WDE_ASSIGN_OR_RETURN(model.pooling, pooling_name(config.pooling_type));
   model.config = config.config;
   WDE_ASSIGN_OR_RETURN(model.weights, rename_gguf_tensors(file.tensors, config));
+  WDE_ASSIGN_OR_RETURN(model.chat_template,
+                       json::get_string(file.metadata, "tokenizer.chat_template", ""));
   for (auto& member : file.metadata) {
     const std::string_view key = member.key();
     if (!key.starts_with(kVocabularyPrefix)) continue;

@@ -22,6 +22,7 @@ struct GgufModel {
   std::string pooling;
   // "tokenizer.ggml.*" without that prefix: "model", "tokens", "scores", …
   json::object vocabulary;
+  std::string chat_template;  // "tokenizer.chat_template"; empty where there is none
 };
 
 // Errors: kDataLoss (a key or tensor that is missing or makes no sense), kUnsupported (an

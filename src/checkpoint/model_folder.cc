@@ -71,7 +71,11 @@ Status read_sentence_config(ModelFolder& folder) {
     if (!max_seq_length.ok()) return max_seq_length.status().with_context(path);
     const Result<bool> lower_case = json::get_bool(config, "do_lower_case", false);
     if (!lower_case.ok()) return lower_case.status().with_context(path);
-    folder.max_seq_length = *max_seq_length;
+    Result<ProcessingConfig> processing = read_processing_config(config);
+    if (!processing.ok()) return processing.status().with_context(path);
+    folder.processing = std::move(processing).value();
+    folder.max_seq_length =
+        folder.processing.max_length ? folder.processing.max_length : *max_seq_length;
     folder.do_lower_case = *lower_case;
     return Status();
   }
@@ -227,8 +231,11 @@ Status read_base(const ReadOptions& options, int depth, ModelFolder& folder) {
   const bool own_tokenizer = has_tokenizer(adapter);
   const std::string tokenizer_path = own_tokenizer ? adapter : base.tokenizer_path;
   if (own_tokenizer) base.vocabulary.reset();
+  base.base_paths.insert(base.base_paths.begin(), base.transformer_path);
   const bool has_modules = file_exists(folder.path + "/modules.json");
   if (has_modules) {
+    folder.base_paths = std::move(base.base_paths);
+    folder.gguf_chat_template = std::move(base.gguf_chat_template);
     folder.config = std::move(base.config);
     folder.architectures = std::move(base.architectures);
     folder.weights = std::move(base.weights);
@@ -268,6 +275,7 @@ Result<ModelFolder> read_gguf(const std::string& path, const ReadOptions& option
   for (const json::value& name : folder.config["architectures"].as_array())
     folder.architectures.emplace_back(name.as_string());
   folder.vocabulary = std::move(model->vocabulary);
+  folder.gguf_chat_template = std::move(model->chat_template);
   if (!model->pooling.empty()) {
     folder.modules.push_back(PoolingModule{
         .modes = {model->pooling}, .embedding_dimension = folder.config["hidden_size"].as_int64()});

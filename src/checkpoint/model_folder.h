@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/status.h"
 #include "checkpoint/late_interaction.h"
+#include "checkpoint/processing_config.h"
 #include "checkpoint/weight_source.h"
 
 namespace wde::checkpoint {
@@ -80,8 +81,12 @@ struct ModelFolder {
   // Where the tokenizer's files lie: `transformer_path`, or the base model's where an adapter's
   // folder has none.
   std::string tokenizer_path;
-  // Of a GGUF file: its vocabulary, instead of a tokenizer's files (checkpoint/gguf_model.h).
+  // Of an adapter: the folders of the models that it stands on, the nearest first.
+  std::vector<std::string> base_paths;
+  // Of a GGUF file: its vocabulary, instead of a tokenizer's files (checkpoint/gguf_model.h), and
+  // its chat template; empty where it has none.
   std::optional<json::object> vocabulary;
+  std::string gguf_chat_template;
   std::string revision;                    // commit of a hub snapshot, else empty
   json::object config;                     // config.json
   std::vector<std::string> architectures;  // its "architectures"
@@ -94,6 +99,7 @@ struct ModelFolder {
   // sentence_bert_config.json
   std::optional<int64_t> max_seq_length;
   bool do_lower_case = false;
+  ProcessingConfig processing;
   // config_sentence_transformers.json
   std::map<std::string, std::string> prompts;
   std::optional<std::string> default_prompt_name;

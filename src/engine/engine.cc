@@ -1,5 +1,6 @@
 #include "wde/engine.h"
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
@@ -86,6 +87,7 @@ class EngineImpl final : public Engine {
     accepted.schedulable.deadline = request.deadline;
     accepted.schedulable.adapter = parts_.input_processor->adapter(request);
     accepted.schedulable.output = parts_.input_processor->output_spec(request);
+    const Task task = request.task;
     accepted.request = std::move(request);
 
     std::unique_lock lock(mutex_);
@@ -96,7 +98,8 @@ class EngineImpl final : public Engine {
       return overloaded_error("the queue is full: {} requests are waiting", queued_);
     const RequestId id = ++last_id_;
     auto ticket = std::make_shared<schema::Ticket>(
-        id, [this, id, done = std::move(done)](Result<Response> result) {
+        id, [this, id, task, done = std::move(done)](Result<Response> result) {
+          count(task, result);
           done(std::move(result));
           forget(id);
         });
@@ -111,18 +114,23 @@ class EngineImpl final : public Engine {
 
   // Request threads.
   void process(AcceptedRequest accepted) {
-    schema::SchedulableRequest& schedulable = accepted.schedulable;
-    const Status status = schedulable.ticket->cancelled()
-                              ? cancelled_error("cancelled by the client")
-                              : parts_.request_processor->process(accepted.request, &schedulable);
-    schedulable.timestamps.tokenized = Clock::now();
-    if (!status.ok()) {
+    const std::shared_ptr<schema::Ticket> ticket = accepted.schedulable.ticket;
+    Result<std::vector<schema::SchedulableRequest>> processed =
+        cancelled_error("cancelled by the client");
+    if (!ticket->cancelled()) {
+      processed =
+          parts_.request_processor->process(accepted.request, std::move(accepted.schedulable));
+    }
+    if (!processed.ok()) {
       left_queue(1);
-      metrics_.request_failed(schedulable.task, status.code());
-      schedulable.ticket->answer(status);
+      ticket->answer(processed.status());
       return;
     }
-    parts_.scheduler->add(std::move(schedulable));
+    const Clock::time_point tokenized = Clock::now();
+    for (schema::SchedulableRequest& request : *processed) {
+      request.timestamps.tokenized = tokenized;
+      parts_.scheduler->add(std::move(request));
+    }
     signal_->notify();
   }
 
@@ -143,7 +151,6 @@ class EngineImpl final : public Engine {
     bool any = false;
     while (execution::Slot* slot = parts_.executor->completed()) {
       const schema::RawOutput output = slot->output();
-      for (const auto& request : slot->batch.requests) observe(request, output.status);
       parts_.output_processor->answer(&slot->batch, output);
       parts_.executor->release(slot);
       any = true;
@@ -155,7 +162,8 @@ class EngineImpl final : public Engine {
     bool any = false;
     while (execution::Slot* slot = parts_.executor->acquire()) {
       pipeline::Scheduler::Picked picked = parts_.scheduler->pick(Clock::now());
-      left_queue(picked.batch.requests.size() + picked.cancelled.size() + picked.expired.size());
+      left_queue(count_leaving(picked.batch.requests) + count_leaving(picked.cancelled) +
+                 count_leaving(picked.expired));
       answer_all(&picked.cancelled, cancelled_error("cancelled by the client"));
       answer_all(&picked.expired,
                  deadline_exceeded_error("the deadline passed before the request was computed"));
@@ -173,19 +181,24 @@ class EngineImpl final : public Engine {
     return any;
   }
 
-  void answer_all(std::vector<schema::SchedulableRequest>* requests, const Status& status) {
-    for (auto& request : *requests) {
-      metrics_.request_failed(request.task, status.code());
-      request.ticket->answer(status);
+  static void answer_all(std::vector<schema::SchedulableRequest>* requests, const Status& status) {
+    for (auto& request : *requests) request.ticket->answer(status);
+  }
+
+  void count(Task task, const Result<Response>& result) {
+    if (result.ok()) {
+      metrics_.request_succeeded(task, result->timestamps, result->tokens);
+    } else {
+      metrics_.request_failed(task, result.status().code());
     }
   }
 
-  void observe(const schema::SchedulableRequest& request, const Status& status) {
-    if (status.ok()) {
-      metrics_.request_succeeded(request.task, request.timestamps, request.tokens());
-    } else {
-      metrics_.request_failed(request.task, status.code());
-    }
+  // Clients' requests of which nothing waits any more once these have left the scheduler.
+  static size_t count_leaving(const std::vector<schema::SchedulableRequest>& requests) {
+    return static_cast<size_t>(
+        std::count_if(requests.begin(), requests.end(), [](const auto& request) {
+          return request.averaging == nullptr || request.averaging->leave_queue();
+        }));
   }
 
   // So many requests are no longer waiting for a batch.

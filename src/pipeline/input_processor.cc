@@ -23,8 +23,12 @@ Result<int> AdapterPolicy::find(const std::string& name) const {
                                 names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", ")));
 }
 
-InputProcessor::InputProcessor(OutputPolicy output, PromptPolicy prompts, AdapterPolicy adapters)
-    : output_(std::move(output)), prompts_(std::move(prompts)), adapters_(std::move(adapters)) {}
+InputProcessor::InputProcessor(OutputPolicy output, PromptPolicy prompts, AdapterPolicy adapters,
+                               OverLong over_long)
+    : output_(std::move(output)),
+      prompts_(std::move(prompts)),
+      adapters_(std::move(adapters)),
+      over_long_(over_long) {}
 
 int InputProcessor::adapter(const Request& request) const {
   return request.adapter ? adapters_.find(*request.adapter).value() : adapters_.fallback;
@@ -59,6 +63,14 @@ Status InputProcessor::check_dimensions(const Request& request) const {
                                 output_.embedding_size, *request.dimensions);
 }
 
+Status InputProcessor::check_over_long(const Request& request) const {
+  const bool averages = request.over_long.value_or(over_long_) == OverLong::kAverage;
+  if (!averages || request.task == Task::kEmbed) return {};
+  return invalid_argument_error(
+      "over-long texts are averaged for \"embed\" only; for \"{}\" they are truncated or refused",
+      task_name(request.task));
+}
+
 Status InputProcessor::check(const Request& request) const {
   WDE_RETURN_IF_ERROR(check_task(request.task));
   if (const auto* ids = std::get_if<std::vector<int32_t>>(&request.input);
@@ -74,11 +86,16 @@ Status InputProcessor::check(const Request& request) const {
   }
   if (request.adapter) WDE_RETURN_IF_ERROR(adapters_.find(*request.adapter).status());
   WDE_RETURN_IF_ERROR(check_dimensions(request));
+  WDE_RETURN_IF_ERROR(check_over_long(request));
   if (request.raw_scores && request.task != Task::kRerank && request.task != Task::kClassify) {
     return goes_with("raw_scores", "\"rerank\" and \"classify\"");
   }
   if (request.aggregation && request.task != Task::kClassifyTokens) {
     return goes_with("aggregation", "\"classify-tokens\"");
+  }
+  if (request.aggregation && !output_.joins_tokens) {
+    return invalid_argument_error(
+        "\"aggregation\": this model scores whole steps and joins no tokens");
   }
   return check_prompt(request);
 }

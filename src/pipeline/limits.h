@@ -44,7 +44,8 @@ struct OutputPolicy {
   std::vector<std::string> labels;  // in the order of the logits
   ScoreFunction classify_scores = ScoreFunction::kSoftmax;
   ScoreFunction rerank_scores = ScoreFunction::kSigmoid;
-  float logit_cap = 0;  // of a language model's logits: cap * tanh(logit / cap); 0: none
+  bool joins_tokens = true;  // kClassifyTokens: an "aggregation" says how tokens become spans
+  float logit_cap = 0;       // of a language model's logits: cap * tanh(logit / cap); 0: none
 };
 
 // The model's adapters by name, and which applies when a request names none.

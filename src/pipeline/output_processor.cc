@@ -24,6 +24,31 @@ const AnswerMaker& OutputProcessor::maker(Task task) const {
   return *found->maker;
 }
 
+Response OutputProcessor::make_response(const schema::SchedulableRequest& request,
+                                        std::span<const RequestRows> rows) const {
+  Response response;
+  response.task = request.task;
+  maker(request.task).make(request, rows, &response);
+  response.tokens = request.tokens();
+  response.characters = request.characters;
+  response.truncated = request.truncated;
+  response.timestamps = request.timestamps;
+  return response;
+}
+
+void OutputProcessor::answer_part(const schema::SchedulableRequest& part,
+                                  const RequestRows& row) const {
+  schema::Averaging& averaging = *part.averaging;
+  if (!averaging.add(part.part, row.values, part.tokens(), part.timestamps)) return;
+  const std::vector<float> mean = averaging.mean();
+  const RequestRows mean_row{.values = mean, .columns = row.columns};
+  Response response = make_response(part, {&mean_row, 1});
+  response.tokens = averaging.tokens();
+  response.parts = static_cast<int>(averaging.parts());
+  response.timestamps = averaging.timestamps();
+  part.ticket->answer(std::move(response));
+}
+
 void OutputProcessor::answer(schema::Batch* batch, const schema::RawOutput& output) const {
   size_t sequence = 0, token = 0;
   std::vector<RequestRows> rows(output.parts.size());
@@ -35,14 +60,11 @@ void OutputProcessor::answer(schema::Batch* batch, const schema::RawOutput& outp
     for (size_t i = 0; i < output.parts.size(); ++i) {
       rows[i] = rows_of(request, output.parts[i], output.parts[i].per_token ? token : sequence);
     }
-    Response response;
-    response.task = request.task;
-    maker(request.task).make(request, rows, &response);
-    response.tokens = request.tokens();
-    response.characters = request.characters;
-    response.truncated = request.truncated;
-    response.timestamps = request.timestamps;
-    request.ticket->answer(std::move(response));
+    if (request.averaging != nullptr) {
+      answer_part(request, rows.front());
+    } else {
+      request.ticket->answer(make_response(request, rows));
+    }
     ++sequence;
     token += request.ids.size();
   }

@@ -20,11 +20,15 @@ class OutputProcessor {
   // A maker for each task that the workflow serves.
   explicit OutputProcessor(std::vector<TaskAnswers> makers) : makers_(std::move(makers)) {}
 
-  // Answers every request of the batch, in order, from the raw output (or with its error).
+  // Answers every request of the batch, in order, from the raw output (or with its error). A text
+  // in parts is answered with its last one, or with the first error.
   void answer(schema::Batch* batch, const schema::RawOutput& output) const;
 
  private:
   const AnswerMaker& maker(Task task) const;
+  Response make_response(const schema::SchedulableRequest& request,
+                         std::span<const RequestRows> rows) const;
+  void answer_part(const schema::SchedulableRequest& part, const RequestRows& row) const;
 
   std::vector<TaskAnswers> makers_;
 };

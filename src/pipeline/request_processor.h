@@ -3,8 +3,10 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "pipeline/limits.h"
+#include "pipeline/text_parts.h"
 #include "schema/schema.h"
 #include "tokenizer/tokenizer.h"
 
@@ -18,10 +20,13 @@ class RequestProcessor {
                    PromptPolicy prompts);
   virtual ~RequestProcessor() = default;
 
-  // Fills ids, type_ids, pooling_skip, characters and truncated of `*out` from the request. Errors:
-  // kInvalidArgument (over-long where truncation is refused, with the numbers; a token id or
-  // type that the model does not know; a limit with no room for the special tokens).
-  Status process(const Request& request, schema::SchedulableRequest* out) const;
+  // `accepted` with the request's ids, type_ids, pooling_skip, characters and truncated; or, where
+  // an over-long text is averaged, a copy for each of its parts. Errors: kInvalidArgument
+  // (over-long where truncation is refused, with the numbers; an over-long pair where texts are
+  // averaged; a token id or type that the model does not know; a limit with no room for the special
+  // tokens).
+  Result<std::vector<schema::SchedulableRequest>> process(
+      const Request& request, schema::SchedulableRequest accepted) const;
 
  protected:
   // What the family asks of the tokenizer, beside what every request does.
@@ -43,7 +48,16 @@ class RequestProcessor {
   const TextLimits& limits() const { return limits_; }
 
  private:
+  tokenizer::EncodeOptions encode_options(const Request& request) const;
+  Result<int> pooling_skip(const Request& request) const;
   Result<int> prompt_tokens(const std::string& prompt) const;
+  Result<std::vector<TextPart>> cut(const Request& request,
+                                    const tokenizer::EncodeOptions& options) const;
+  Result<std::vector<schema::SchedulableRequest>> process_parts(
+      const Request& request, const tokenizer::EncodeOptions& options,
+      const schema::SchedulableRequest& accepted) const;
+  Status complete(const Request& request, tokenizer::Encoding encoding,
+                  schema::SchedulableRequest* out) const;
   // Every id and type has a row in the model's embedding tables.
   Status check_tokens(const tokenizer::Encoding& encoding) const;
 

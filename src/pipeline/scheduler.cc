@@ -26,7 +26,7 @@ size_t Scheduler::size() const {
 // Takes the cancelled and the expired out, keeping the order of the rest.
 void Scheduler::sweep(Clock::time_point now, Picked* picked) {
   const auto leaves = [&](schema::SchedulableRequest& request) {
-    if (request.ticket->cancelled()) {
+    if (request.ticket->abandoned()) {
       picked->cancelled.push_back(std::move(request));
     } else if (request.deadline && *request.deadline <= now) {
       picked->expired.push_back(std::move(request));

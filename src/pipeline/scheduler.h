@@ -29,8 +29,8 @@ class Scheduler {
   // Every request must fit the budget alone.
   void add(schema::SchedulableRequest request);
 
-  // A batch, and what left the queue without one (cancelled or past its deadline at `now`), for the
-  // caller to answer. An empty batch means that the queue is empty.
+  // A batch, and what left the queue without one (cancelled, or of a text that has failed, or past
+  // its deadline at `now`), for the caller to answer. An empty batch means that the queue is empty.
   struct Picked {
     schema::Batch batch;
     std::vector<schema::SchedulableRequest> cancelled;

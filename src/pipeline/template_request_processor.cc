@@ -9,7 +9,7 @@ namespace wde::pipeline {
 json::object PairTemplate::message(std::string_view role, const std::string& content) const {
   const std::string text = replace_invalid_utf8(content);
   json::object message = {{"role", role}};
-  if (structured_)
+  if (form_.structured)
     message["content"] = json::array{json::object{{"type", "text"}, {"text", text}}};
   else
     message["content"] = text;
@@ -41,25 +41,33 @@ Result<tokenizer::Encoding> TemplateRequestProcessor::encode(
   const auto* pair = std::get_if<TextPair>(&input);
   if (pair == nullptr) return RequestProcessor::encode(input, prompt, options);
   WDE_ASSIGN_OR_RETURN(tokenizer::Encoding encoding, encode_rendered(prompt, *pair, options));
-  if (encoding.truncated) WDE_RETURN_IF_ERROR(restore_end(prompt, &encoding));
+  if (encoding.truncated && template_.restores_end())
+    WDE_RETURN_IF_ERROR(restore_end(prompt, &encoding));
   return encoding;
 }
 
 // The end that two different pairs have in common is the template's.
+Result<std::vector<int32_t>> TemplateRequestProcessor::find_end(const std::string& prompt) const {
+  WDE_ASSIGN_OR_RETURN(auto first, encode_rendered(prompt, {"0", "0"}, {}));
+  WDE_ASSIGN_OR_RETURN(const auto second, encode_rendered(prompt, {"1 2 3 4", "1 2 3 4"}, {}));
+  const auto [begin, other] =
+      std::mismatch(first.ids.rbegin(), first.ids.rend(), second.ids.rbegin(), second.ids.rend());
+  // Else the template ignores the texts.
+  const bool differs = begin != first.ids.rend() && other != second.ids.rend();
+  return differs ? std::vector<int32_t>(begin.base(), first.ids.end()) : std::vector<int32_t>();
+}
+
 Status TemplateRequestProcessor::restore_end(const std::string& prompt,
                                              tokenizer::Encoding* encoding) const {
-  WDE_ASSIGN_OR_RETURN(const auto first, encode_rendered(prompt, {"0", "0"}, {}));
-  WDE_ASSIGN_OR_RETURN(const auto second, encode_rendered(prompt, {"1 2 3 4", "1 2 3 4"}, {}));
-  const size_t least = std::min(first.ids.size(), second.ids.size());
-  size_t count = 0;
-  while (count < least &&
-         first.ids[first.ids.size() - 1 - count] == second.ids[second.ids.size() - 1 - count]) {
-    ++count;
+  const std::lock_guard lock(mutex_);
+  auto known = ends_.find(prompt);
+  if (known == ends_.end()) {
+    WDE_ASSIGN_OR_RETURN(std::vector<int32_t> found, find_end(prompt));
+    known = ends_.emplace(prompt, std::move(found)).first;
   }
-  if (count == least) return {};  // the template ignores the texts
-  count = std::min(count, encoding->ids.size());
-  std::copy(first.ids.end() - static_cast<int64_t>(count), first.ids.end(),
-            encoding->ids.end() - static_cast<int64_t>(count));
+  const std::vector<int32_t>& end = known->second;
+  const auto count = static_cast<std::ptrdiff_t>(std::min(end.size(), encoding->ids.size()));
+  std::copy(end.end() - count, end.end(), encoding->ids.end() - count);
   return {};
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "schema/averaging.h"
 #include "tensor/tensor.h"
 #include "wde/types.h"
 
@@ -26,6 +27,9 @@ class Ticket {
   void answer(Result<Response> result) {
     if (!answered_.exchange(true)) done_(std::move(result));
   }
+  // Nobody waits for what is still to be computed: the request was taken back, or another part of
+  // its text has failed.
+  bool abandoned() const { return cancelled() || answered_.load(std::memory_order_relaxed); }
 
  private:
   const RequestId id_;
@@ -50,9 +54,9 @@ struct TextToken {
   bool continues_word = false;  // it goes on with the word of the token before it
 };
 
-// A request that is ready for a batch: tokenized, truncated, checked.
+// A request, or a part of one, that is ready for a batch: tokenized, truncated, checked.
 struct SchedulableRequest {
-  std::shared_ptr<Ticket> ticket;
+  std::shared_ptr<Ticket> ticket;  // parts of one text share it
   Task task = Task::kEmbed;
   std::vector<int32_t> ids;
   std::vector<int32_t> type_ids;  // parallel to ids
@@ -64,6 +68,8 @@ struct SchedulableRequest {
   std::vector<TextToken> text_tokens;  // kClassifyTokens: parallel to ids
   int characters = 0;
   bool truncated = false;
+  std::shared_ptr<Averaging> averaging;  // of a part; null: the request is computed as one text
+  size_t part = 0;                       // which of averaging's it is
   OutputSpec output;
   std::optional<Clock::time_point> deadline;
   Timestamps timestamps;

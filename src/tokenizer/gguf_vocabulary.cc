@@ -1,6 +1,7 @@
 #include "tokenizer/gguf_vocabulary.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <optional>
 #include <string>
@@ -40,6 +41,11 @@ constexpr PreTokenizer kPreTokenizers[] = {
     {.name = "qwen2", .pattern = kQwen2WordPattern, .normalizes = true},
 };
 
+// The keys of tokens with a role of their own, spelt as in files ("seperator" by older writers).
+constexpr auto kRoles = std::to_array<std::string_view>(
+    {"bos_token_id", "eos_token_id", "unknown_token_id", "padding_token_id", "seperator_token_id",
+     "separator_token_id", "cls_token_id", "mask_token_id"});
+
 object part_spec(std::string_view type) { return {{"type", type}}; }
 
 object replace_spec(std::string_view from, std::string_view to) {
@@ -51,9 +57,31 @@ class GgufVocabulary {
   static Result<GgufVocabulary> read(const object& fields) {
     GgufVocabulary vocabulary(fields);
     WDE_RETURN_IF_ERROR(vocabulary.read_pieces());
-    for (size_t id = 0; id < vocabulary.pieces.size(); ++id)
-      vocabulary.ids.emplace(vocabulary.pieces[id].text, static_cast<int64_t>(id));
+    WDE_RETURN_IF_ERROR(vocabulary.index());
     return vocabulary;
+  }
+
+  // Fills `ids` from `pieces`. Errors: kDataLoss for a text that two tokens have, of which neither
+  // could be told from the other (llama.cpp gives up on such a file too).
+  Status index() {
+    ids.clear();
+    for (size_t id = 0; id < pieces.size(); ++id) {
+      const std::string& text = pieces[id].text;
+      const auto [first, added] = ids.emplace(text, static_cast<int64_t>(id));
+      if (added || text.empty()) continue;
+      return data_loss_error("the tokens {} and {} are both \"{}\"", first->second, id, text);
+    }
+    return {};
+  }
+
+  // Whether the token stands for no text of its own: by its type, or a role that a key gives it.
+  bool is_control(size_t id) const {
+    const Kind kind = pieces[id].kind;
+    if (kind == Kind::kControl || kind == Kind::kUnknown) return true;
+    return std::any_of(kRoles.begin(), kRoles.end(), [&](std::string_view key) {
+      const auto named = json::get_int(fields, key, -1);
+      return named.ok() && *named == static_cast<int64_t>(id);
+    });
   }
 
   // The text of the token that a key names; empty where there is none (llama.cpp writes 2^32 - 1).
@@ -171,14 +199,16 @@ Result<value> begin_and_end(const GgufVocabulary& vocabulary, bool adds_bos) {
   WDE_ASSIGN_OR_RETURN(const bool eos, json::get_bool(vocabulary.fields, "add_eos_token", false));
   WDE_ASSIGN_OR_RETURN(const std::string begin, vocabulary.role("bos_token_id"));
   WDE_ASSIGN_OR_RETURN(const std::string end, vocabulary.role("eos_token_id"));
+  // llama.cpp would take the id that its kind of vocabulary has as a rule.
+  if (bos && begin.empty() && vocabulary.fields.contains("add_bos_token"))
+    return data_loss_error("\"add_bos_token\" without a \"bos_token_id\"");
+  if (eos && end.empty()) return data_loss_error("\"add_eos_token\" without an \"eos_token_id\"");
   return make_template(vocabulary, bos ? begin : "", eos ? end : "", false);
 }
 
 Result<array> special_tokens(const GgufVocabulary& vocabulary) {
   std::vector<std::string> roles;
-  for (const char* key :
-       {"bos_token_id", "eos_token_id", "unknown_token_id", "padding_token_id",
-        "seperator_token_id", "separator_token_id", "cls_token_id", "mask_token_id"}) {
+  for (const std::string_view key : kRoles) {
     WDE_ASSIGN_OR_RETURN(std::string token, vocabulary.role(key));
     roles.push_back(std::move(token));
   }
@@ -200,11 +230,10 @@ Result<object> by_scores(const GgufVocabulary& vocabulary) {
   array decoders = {replace_spec(kSpaceSign, " "), part_spec("ByteFallback"), part_spec("Fuse")};
   if (prefix) decoders.push_back({{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}});
   spec["decoder"] = {{"type", "Sequence"}, {"decoders", std::move(decoders)}};
-  spec["model"] = {{"type", "BPE"},
-                   {"unk_token", unknown},
-                   {"fuse_unk", true},
-                   {"byte_fallback", true},
-                   {"merges", merges_of_pieces(vocabulary.pieces, vocabulary.ids)}};
+  spec["model"] = {
+      {"type", "BPE"}, {"unk_token", unknown}, {"fuse_unk", true}, {"byte_fallback", true}};
+  WDE_ASSIGN_OR_RETURN(spec["model"].as_object()["merges"],
+                       merges_of_pieces(vocabulary.pieces, vocabulary.ids));
   WDE_ASSIGN_OR_RETURN(spec["post_processor"], begin_and_end(vocabulary, true));
   return spec;
 }
@@ -248,19 +277,19 @@ Result<object> by_merges(const GgufVocabulary& vocabulary) {
 }
 
 // llama.cpp keeps words with the space sign before them and continuations bare; here it is the
-// other way round, as in vocab.txt. It lower-cases and strips accents whatever the model.
+// other way round, as in vocab.txt. Tokens that stand for no text, and what is in brackets, have
+// neither. It lower-cases and strips accents whatever the model.
 Result<object> by_word_pieces(GgufVocabulary* vocabulary) {
-  for (Piece& piece : vocabulary->pieces) {
-    const bool bracketed = piece.text.starts_with('[') && piece.text.ends_with(']');
-    if (piece.text.starts_with(kSpaceSign)) {
-      piece.text.erase(0, kSpaceSign.size());
-    } else if (!bracketed) {
-      piece.text.insert(0, "##");
+  for (size_t id = 0; id < vocabulary->pieces.size(); ++id) {
+    std::string& text = vocabulary->pieces[id].text;
+    const bool bracketed = text.starts_with('[') && text.ends_with(']');
+    if (text.starts_with(kSpaceSign)) {
+      text.erase(0, kSpaceSign.size());
+    } else if (!bracketed && !vocabulary->is_control(id)) {
+      text.insert(0, "##");
     }
   }
-  vocabulary->ids.clear();
-  for (size_t id = 0; id < vocabulary->pieces.size(); ++id)
-    vocabulary->ids.emplace(vocabulary->pieces[id].text, static_cast<int64_t>(id));
+  WDE_RETURN_IF_ERROR(vocabulary->index());
   const object& fields = vocabulary->fields;
   const char* begins = fields.contains("cls_token_id") ? "cls_token_id" : "bos_token_id";
   const char* ends = fields.contains("seperator_token_id")   ? "seperator_token_id"

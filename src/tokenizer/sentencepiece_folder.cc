@@ -80,7 +80,8 @@ void avoid_numbers_with_commas(std::vector<Piece>& pieces) {
   }
 }
 
-object make_bpe_spec(const Source& from, const std::vector<Piece>& pieces, const PieceIds& ids) {
+Result<object> make_bpe_spec(const Source& from, const std::vector<Piece>& pieces,
+                             const PieceIds& ids) {
   object vocab;
   vocab.reserve(pieces.size());
   for (size_t id = 0; id < pieces.size(); ++id) vocab[pieces[id].text] = static_cast<int64_t>(id);
@@ -89,7 +90,7 @@ object make_bpe_spec(const Source& from, const std::vector<Piece>& pieces, const
                  {"fuse_unk", true},
                  {"byte_fallback", from.family.byte_fallback}};
   spec["vocab"] = std::move(vocab);
-  spec["merges"] = merges_of_pieces(pieces, ids);
+  WDE_ASSIGN_OR_RETURN(spec["merges"], merges_of_pieces(pieces, ids));
   return spec;
 }
 

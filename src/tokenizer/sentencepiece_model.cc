@@ -115,8 +115,16 @@ Field read_normalizer_spec(CodedInputStream& in, SentencepieceModel& model) {
 Status check(const SentencepieceModel& model) {
   if (model.pieces.empty() || model.pieces.size() > static_cast<size_t>(kMaxIds))
     return data_loss_error("a sentencepiece model of {} pieces", model.pieces.size());
+  size_t total_bytes = 0;
   for (size_t id = 0; id < model.pieces.size(); ++id) {
     const SentencepieceModel::Piece& piece = model.pieces[id];
+    total_bytes += piece.text.size();
+    // The vocabulary's own limits, before anything is made of pieces that take long.
+    if (piece.text.size() > kMaxTokenBytes || total_bytes > kMaxVocabularyBytes) {
+      return data_loss_error(
+          "piece {} has {} bytes; at most {} are supported, and {} of all pieces", id,
+          piece.text.size(), kMaxTokenBytes, kMaxVocabularyBytes);
+    }
     if (piece.text.empty() || !is_valid_utf8(piece.text))
       return data_loss_error("piece {} is no text", id);
     if (!std::isfinite(piece.score))

@@ -23,7 +23,7 @@ struct SentencepieceModel {
     kByte = 6
   };
   struct Piece {
-    std::string text;  // valid UTF-8
+    std::string text;  // valid UTF-8, of kMaxTokenBytes at most
     float score = 0;   // finite
     Kind kind = Kind::kNormal;
   };

@@ -5,8 +5,6 @@
 namespace wde::tokenizer {
 namespace {
 
-constexpr size_t kMaxVocabularyBytes = size_t{64} << 20;
-
 using Entry = Vocabulary::Entry;
 
 Result<Entry> read_entry(const json::object::value_type& member) {

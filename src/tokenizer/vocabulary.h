@@ -18,6 +18,7 @@ namespace wde::tokenizer {
 // known have about half a million.
 inline constexpr int32_t kMaxIds = 1 << 22;
 inline constexpr size_t kMaxTokenBytes = 1024;
+inline constexpr size_t kMaxVocabularyBytes = size_t{64} << 20;  // of all tokens
 
 class Vocabulary {
  public:

@@ -1,5 +1,7 @@
 #include "workflow/assembly.h"
 
+#include <algorithm>
+
 #include "base/status.h"
 #include "ops/profile.h"
 #include "tensor/device_registry.h"
@@ -52,6 +54,30 @@ Status check_share_prefixes(const Settings& settings, const execution::LoadedMod
   if (!prefix_sharing_tasks(settings, model).empty()) return {};
   return invalid_argument_error(
       "--share-prefixes: no answer of this model is made of a text's last token alone");
+}
+
+// Errors: kInvalidArgument where over-long inputs are to be averaged and are no embeddings.
+Status check_averaging(const Settings& settings) {
+  if (settings.limits.over_long != OverLong::kAverage) return {};
+  const std::vector<Task>& served = settings.output.tasks;
+  const Task task = settings.options.task.value_or(Task::kEmbed);
+  if (task != Task::kEmbed) {
+    return invalid_argument_error("--truncate average: for \"embed\" only, not for \"{}\"",
+                                  task_name(task));
+  }
+  if (std::find(served.begin(), served.end(), Task::kEmbed) != served.end()) return {};
+  return invalid_argument_error(
+      "--truncate average: for \"embed\" only, which this model does not serve");
+}
+
+// Errors: kUnsupported for a model whose texts are chat messages, of which only rerankers here are
+// made.
+Status check_messages(const Manifest& manifest, const Settings& settings) {
+  if (!settings.folder.processing.messages || settings.pair_template != nullptr) return {};
+  return unsupported_error(
+      "{}/sentence_bert_config.json: \"modality_config\" puts every text to the model by its chat "
+      "template (\"message\"), which the workflow {} does not",
+      settings.folder.transformer_path, manifest.name);
 }
 
 ModelInfo describe(const Assembly& assembly) {
@@ -120,6 +146,8 @@ Result<Assembly> assemble(const Manifest& manifest, checkpoint::ModelFolder fold
   WDE_RETURN_IF_ERROR(apply_enable_bidirectional(options, &folder));
   WDE_ASSIGN_OR_RETURN(parts.settings, settle(std::move(folder), options, std::move(device)));
   WDE_RETURN_IF_ERROR(manifest.settle(options, &parts.settings));
+  WDE_RETURN_IF_ERROR(check_averaging(parts.settings));
+  WDE_RETURN_IF_ERROR(check_messages(manifest, parts.settings));
   WDE_ASSIGN_OR_RETURN(parts.tokenizer, manifest.tokenizer(parts.settings));
   WDE_ASSIGN_OR_RETURN(parts.model, manifest.model(parts.settings, manifest.heads));
   WDE_RETURN_IF_ERROR(check_share_prefixes(parts.settings, *parts.model));

@@ -80,8 +80,9 @@ Status settle_steps(const EngineOptions& options, Settings* settings) {
   WDE_RETURN_IF_ERROR(settle_tokens(options, settings));
   const bool chosen = !options.step_token.empty();
   const std::string token = chosen ? options.step_token : kStepToken;
-  WDE_ASSIGN_OR_RETURN(const auto tokenizer, make_tokenizer(*settings));
-  const auto id = tokenizer->token_to_id(token);
+  settings->output.joins_tokens = false;
+  WDE_ASSIGN_OR_RETURN(settings->tokenizer, make_tokenizer(*settings));
+  const auto id = settings->tokenizer->token_to_id(token);
   if (!id && chosen)
     return invalid_argument_error("--step-token: \"{}\" is no token of the vocabulary", token);
   if (!id) {

@@ -87,6 +87,7 @@ std::optional<int32_t> padding_id(const Settings& settings, const tokenizer::Tok
 }  // namespace
 
 Result<std::shared_ptr<const tokenizer::Tokenizer>> make_tokenizer(const Settings& settings) {
+  if (settings.tokenizer != nullptr) return settings.tokenizer;
   WDE_ASSIGN_OR_RETURN(std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
                        load_tokenizer(settings.folder));
   if (settings.folder.do_lower_case) {
@@ -172,7 +173,7 @@ Result<MemoryPlan> plan_memory(const Settings& settings, const execution::Loaded
 
 std::unique_ptr<pipeline::InputProcessor> make_input_processor(const Settings& settings) {
   return std::make_unique<pipeline::InputProcessor>(settings.output, settings.prompts,
-                                                    settings.adapters);
+                                                    settings.adapters, settings.limits.over_long);
 }
 
 std::unique_ptr<pipeline::RequestProcessor> make_request_processor(

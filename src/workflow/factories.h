@@ -6,8 +6,8 @@
 
 namespace wde::workflow {
 
-// Errors: those of tokenizer::load_tokenizer; kUnsupported for do_lower_case with a tokenizer that
-// keeps case.
+// The settings' own where they have one. Errors: those of tokenizer::load_tokenizer; kUnsupported
+// for do_lower_case with a tokenizer that keeps case.
 Result<std::shared_ptr<const tokenizer::Tokenizer>> make_tokenizer(const Settings& settings);
 
 // Checks and counts first, and refuses with the numbers what the memory limit can't hold; then

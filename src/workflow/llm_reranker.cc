@@ -43,8 +43,9 @@ Status settle_rerank(const EngineOptions& options, Settings* settings) {
   WDE_ASSIGN_OR_RETURN(pipeline::PairTemplate pair_template, read_pair_template(*settings));
   settings->pair_template =
       std::make_shared<const pipeline::PairTemplate>(std::move(pair_template));
-  WDE_ASSIGN_OR_RETURN(const auto tokenizer, make_tokenizer(*settings));
-  WDE_ASSIGN_OR_RETURN(settings->answer_tokens, find_answer_tokens(*settings, *tokenizer));
+  WDE_ASSIGN_OR_RETURN(settings->tokenizer, make_tokenizer(*settings));
+  WDE_ASSIGN_OR_RETURN(settings->answer_tokens,
+                       find_answer_tokens(*settings, *settings->tokenizer));
   return {};
 }
 

@@ -2,9 +2,12 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "base/file.h"
 #include "base/status.h"
 #include "workflow/architecture.h"
+#include "workflow/chat_template.h"
 
 namespace wde::workflow {
 namespace {
@@ -63,22 +66,9 @@ const KnownTemplate* find_known(std::string_view name) {
   return nullptr;
 }
 
-// A file of the folder that may be absent: an empty object then.
-Result<json::object> read_object_if_there(const std::string& path) {
-  if (!file_exists(path)) return json::object();
-  WDE_ASSIGN_OR_RETURN(json::value parsed, json::parse_file(path));
-  if (parsed.is_object()) return std::move(parsed.as_object());
-  return data_loss_error("{}: must be a JSON object", path);
-}
-
-struct Source {
-  std::string text;
-  std::string where;  // for messages
-};
-
-Result<Source> flag_source(const std::string& name) {
+Result<ChatTemplate> flag_source(const std::string& name) {
   if (const KnownTemplate* known = find_known(name))
-    return Source{std::string(known->source), "--rerank-template " + name};
+    return ChatTemplate{std::string(known->source), "--rerank-template " + name};
   if (!file_exists(name)) {
     std::vector<std::string_view> names;
     for (const KnownTemplate& known : kTemplates) names.push_back(known.name);
@@ -87,60 +77,28 @@ Result<Source> flag_source(const std::string& name) {
         fmt::join(names, ", "));
   }
   WDE_ASSIGN_OR_RETURN(std::string text, read_file(name, kMaxTemplateBytes));
-  return Source{std::move(text), name};
-}
-
-// "chat_template" is a text, or a list of named ones, of which "default" counts.
-Result<Source> folder_source(const std::string& folder, const json::object& tokenizer_config) {
-  const std::string path = folder + "/chat_template.jinja";
-  if (file_exists(path)) {
-    WDE_ASSIGN_OR_RETURN(std::string text, read_file(path, kMaxTemplateBytes));
-    return Source{std::move(text), path};
-  }
-  const std::string where = folder + "/tokenizer_config.json";
-  const json::value* found = tokenizer_config.if_contains("chat_template");
-  if (found != nullptr && found->is_array()) {
-    for (const json::value& entry : found->as_array()) {
-      const json::object* named = entry.if_object();
-      const json::value* name = named == nullptr ? nullptr : named->if_contains("name");
-      if (name != nullptr && *name == "default") found = named->if_contains("template");
-    }
-  }
-  if (found != nullptr && found->is_string()) return Source{std::string(found->as_string()), where};
-  return unsupported_error(
-      "{}: no chat template says how a pair is put to the model (chat_template.jinja, or "
-      "\"chat_template\" of tokenizer_config.json); --rerank-template names one",
-      folder);
+  return ChatTemplate{std::move(text), name};
 }
 
 // What transformers gives a template beside the messages, and what the folder's own settings add.
-Result<json::object> template_variables(const json::object& tokenizer_config,
-                                        const json::object& sentence_config) {
-  json::object variables = {
-      {"add_generation_prompt", false}, {"tools", nullptr}, {"documents", nullptr}};
-  for (const char* role : {"bos_token", "eos_token", "pad_token", "unk_token", "sep_token",
-                           "cls_token", "mask_token"}) {
-    const json::value* token = tokenizer_config.if_contains(role);
-    if (token != nullptr && token->is_object()) token = token->as_object().if_contains("content");
-    if (token != nullptr && token->is_string()) variables[role] = *token;
-  }
-  WDE_ASSIGN_OR_RETURN(const json::object* processing,
-                       json::get_object(sentence_config, "processing_kwargs"));
-  if (processing == nullptr) return variables;
-  WDE_ASSIGN_OR_RETURN(const json::object* own, json::get_object(*processing, "chat_template"));
-  if (own == nullptr) return variables;
-  for (const auto& [key, value] : *own) variables[key] = value;
+json::object template_variables(json::object variables,
+                                const checkpoint::ProcessingConfig& processing) {
+  variables["add_generation_prompt"] = false;
+  variables["tools"] = nullptr;
+  variables["documents"] = nullptr;
+  for (const auto& [key, value] : processing.template_variables) variables[key] = value;
   return variables;
 }
 
-// "modality_config": {"message": {"format": "structured"}}.
-bool is_structured(const json::object& sentence_config) {
-  const auto modalities = json::get_object(sentence_config, "modality_config");
-  if (!modalities.ok() || *modalities == nullptr) return false;
-  const auto message = json::get_object(**modalities, "message");
-  if (!message.ok() || *message == nullptr) return false;
-  const auto format = json::get_string(**message, "format", "flat");
-  return format.ok() && *format == "structured";
+// As sentence-transformers guesses it from the template (base/modality.py: _infer_format).
+bool is_structured(checkpoint::ProcessingConfig::Format format, std::string_view source) {
+  using Format = checkpoint::ProcessingConfig::Format;
+  if (format != Format::kAuto) return format == Format::kStructured;
+  constexpr std::string_view kSigns[] = {"content[0]", ".type", "'type'", "\"type\"",
+                                         "message.content["};
+  return std::any_of(std::begin(kSigns), std::end(kSigns), [&](std::string_view sign) {
+    return source.find(sign) != std::string_view::npos;
+  });
 }
 
 // A template for chats alone would drop the texts, and every pair would have the same score.
@@ -179,21 +137,24 @@ const checkpoint::LogitScoreModule* find_logit_score(const checkpoint::ModelFold
 std::span<const KnownTemplate> known_templates() { return kTemplates; }
 
 Result<pipeline::PairTemplate> read_pair_template(const Settings& settings) {
-  const std::string& folder = settings.folder.transformer_path;
-  WDE_ASSIGN_OR_RETURN(
-      const json::object tokenizer_config,
-      read_object_if_there(settings.folder.tokenizer_path + "/tokenizer_config.json"));
-  WDE_ASSIGN_OR_RETURN(const json::object sentence_config,
-                       read_object_if_there(folder + "/sentence_bert_config.json"));
   const std::string& flag = settings.options.rerank_template;
-  WDE_ASSIGN_OR_RETURN(const Source source,
-                       flag.empty() ? folder_source(folder, tokenizer_config) : flag_source(flag));
+  WDE_ASSIGN_OR_RETURN(const ChatTemplate source,
+                       flag.empty() ? find_chat_template(settings.folder) : flag_source(flag));
   auto parsed = pipeline::jinja::Template::parse(source.text);
   if (!parsed.ok()) return parsed.status().with_context(source.where);
-  WDE_ASSIGN_OR_RETURN(json::object variables,
-                       template_variables(tokenizer_config, sentence_config));
-  pipeline::PairTemplate pair_template(std::move(parsed).value(), std::move(variables),
-                                       flag.empty() && is_structured(sentence_config));
+  WDE_ASSIGN_OR_RETURN(json::object tokens, named_tokens(settings.folder));
+  // Of its own folder's template, transformers writes a token that is missing as nothing.
+  const bool own_folder = flag.empty() && !settings.folder.vocabulary;
+  if (!own_folder && !tokens.contains("bos_token") &&
+      source.text.find("bos_token") != std::string::npos) {
+    return unsupported_error("{}: the template begins with a \"bos_token\", and {} names none",
+                             source.where, settings.folder.tokenizer_path);
+  }
+  const checkpoint::ProcessingConfig& processing = settings.folder.processing;
+  pipeline::PairTemplate pair_template(
+      std::move(parsed).value(), template_variables(std::move(tokens), processing),
+      {.structured = flag.empty() && is_structured(processing.format, source.text),
+       .restores_end = processing.restores_end});
   WDE_RETURN_IF_ERROR(check_both_written(pair_template).with_context(source.where));
   return pair_template;
 }

@@ -22,10 +22,10 @@ struct KnownTemplate {
 };
 std::span<const KnownTemplate> known_templates();
 
-// The template: --rerank-template's, else the folder's own (chat_template.jinja, or
-// tokenizer_config.json's "chat_template"). Errors: kInvalidArgument (the flag: neither a known
-// name nor a file), kUnsupported (no template, or one that is not understood; one that does not
-// write both texts), kDataLoss; each names the file or the flag.
+// The template: --rerank-template's, else the model's own (workflow/chat_template.h). Errors:
+// kInvalidArgument (the flag: neither a known name nor a file), kUnsupported (no template, or one
+// that is not understood; one that does not write both texts; no "bos_token" for one that names
+// it), kDataLoss; each names the file or the flag.
 Result<pipeline::PairTemplate> read_pair_template(const Settings& settings);
 
 // One or two ids of the vocabulary: --true-token and --false-token, else the folder's LogitScore,

@@ -63,6 +63,8 @@ struct Settings {
   std::shared_ptr<const pipeline::PairTemplate> pair_template;
   std::vector<int32_t> answer_tokens;
   int32_t step_token = -1;  // of a process reward model
+  // Where settling needed it; else null, and the manifest's slot makes it.
+  std::shared_ptr<const tokenizer::Tokenizer> tokenizer;
   pipeline::BatchBudget budget;
   pipeline::ShardPolicy shards;
   std::shared_ptr<ops::Profile> profile;  // null: none was asked for

@@ -84,6 +84,12 @@ TEST(StepToken, IsAWordOfTheVocabulary) {
   EngineOptions options;
   options.model = test::fixture("task_models/qwen2_process_reward");
   EXPECT_EQ(refusal(options), "");
+  const auto engine = Engine::load(options);
+  ASSERT_TRUE(engine.ok()) << engine.status().message();
+  Request request{.task = Task::kClassifyTokens, .input = "a boat"};
+  EXPECT_TRUE((*engine)->run(request).ok());
+  request.aggregation = Aggregation::kMax;
+  EXPECT_THAT((*engine)->run(request).status().message(), HasSubstr("\"aggregation\""));
   options.step_token = "surely not";
   EXPECT_THAT(refusal(options), AllOf(HasSubstr("--step-token"), HasSubstr("\"surely not\"")));
 }

@@ -168,6 +168,22 @@ TEST(Binary, OverLongTextsAreCountedOrRefused) {
   EXPECT_EQ(lines_of(refused.out).size(), 1u);
 }
 
+TEST(Binary, OverLongTextsAreAveragedOverTheirParts) {
+  std::string over_long;
+  for (int i = 0; i < 100; ++i) over_long += "a ";
+  const Ended averaged =
+      run_wde({"embed", "-m", kModel, "--truncate=average"}, "a\n" + over_long + "\n");
+  EXPECT_EQ(averaged.exit_code, 0) << averaged.err;
+  EXPECT_EQ(lines_of(averaged.out).size(), 2u);
+  EXPECT_THAT(averaged.err,
+              HasSubstr("1 of 2 inputs were longer than 40 tokens and were averaged over their "
+                        "parts"));
+  EXPECT_THAT(averaged.err, testing::Not(HasSubstr("truncated")));
+  const Ended hidden = run_wde({"hidden", "-m", kModel, "--truncate=average"}, "a\n");
+  EXPECT_EQ(hidden.exit_code, 2);
+  EXPECT_THAT(hidden.err, HasSubstr("--truncate average"));
+}
+
 TEST(Binary, HiddenHasARowForEachTokenOfTokenize) {
   const Ended tokens = run_wde({"tokenize", "-m", kModel}, "a b c\n");
   ASSERT_EQ(tokens.exit_code, 0) << tokens.err;

@@ -121,6 +121,11 @@ TEST(Options, ASwitchTakesItsValueOnlyAfterAnEqualsSign) {
   EXPECT_THROW(parse({"--normalize=maybe"}), CLI::ParseError);
 }
 
+TEST(Options, OverLongTextsMayBeAveraged) {
+  EXPECT_EQ(parse({}).engine.over_long, OverLong::kTruncate);
+  EXPECT_EQ(parse({"--truncate", "average"}).engine.over_long, OverLong::kAverage);
+}
+
 TEST(Options, AnEmptyPromptIsAPrompt) {
   EXPECT_EQ(parse({"--prompt", ""}).engine.prompt, "");
   EXPECT_EQ(parse({"--prompt=query: "}).engine.prompt, "query: ");

@@ -24,7 +24,7 @@ TEST(HttpBodies, EmbedDefaults) {
   ASSERT_EQ(body->inputs.items.size(), 1u);
   EXPECT_FALSE(body->inputs.batch);
   EXPECT_EQ(text_of(body->inputs.items[0]), "a text");
-  EXPECT_EQ(body->options.truncate, std::nullopt);
+  EXPECT_EQ(body->options.over_long, std::nullopt);
   EXPECT_EQ(body->options.truncation_side, TruncationSide::kRight);
   EXPECT_EQ(body->options.prompt_name, std::nullopt);
   EXPECT_TRUE(body->normalize);
@@ -36,7 +36,7 @@ TEST(HttpBodies, EmbedEveryField) {
     "truncation_direction":"Left","prompt_name":"query","adapter":"separation","dimensions":3,"unknown":[1]})");
   ASSERT_TRUE(body.ok());
   EXPECT_TRUE(body->inputs.batch);
-  EXPECT_EQ(body->options.truncate, false);
+  EXPECT_EQ(body->options.over_long, OverLong::kError);
   EXPECT_EQ(body->options.truncation_side, TruncationSide::kLeft);
   EXPECT_EQ(body->options.prompt_name, "query");
   EXPECT_EQ(body->options.adapter, "separation");
@@ -48,7 +48,7 @@ TEST(HttpBodies, NullStandsForAbsent) {
   const auto body = parse_embed_request(
       R"({"inputs":"a","truncate":null,"prompt_name":null,"dimensions":null,"normalize":null})");
   ASSERT_TRUE(body.ok());
-  EXPECT_EQ(body->options.truncate, std::nullopt);
+  EXPECT_EQ(body->options.over_long, std::nullopt);
   EXPECT_EQ(body->options.prompt_name, std::nullopt);
   EXPECT_EQ(body->dimensions, std::nullopt);
   EXPECT_TRUE(body->normalize);
@@ -107,7 +107,8 @@ TEST(HttpBodies, WrongTypesNameTheField) {
       {R"({"inputs":[2147483648]})", "item 0"},
       {R"({"inputs":[18446744073709551615]})", "item 0"},
       {R"({"inputs":[["a"]]})", "item 0"},
-      {R"({"inputs":"a","truncate":1})", "\"truncate\" must be a boolean"},
+      {R"({"inputs":"a","truncate":1})", "\"truncate\" must be true, false or \"average\""},
+      {R"({"inputs":"a","truncate":"mean"})", "\"truncate\" must be true, false or \"average\""},
       {R"({"inputs":"a","truncation_direction":"up"})", "\"truncation_direction\" must be"},
       {R"({"inputs":"a","prompt_name":1})", "\"prompt_name\" must be a string"},
       {R"({"inputs":"a","normalize":"yes"})", "\"normalize\" must be a boolean"},
@@ -118,6 +119,15 @@ TEST(HttpBodies, WrongTypesNameTheField) {
     SCOPED_TRACE(body);
     expect_error(parse_embed_request(body), StatusCode::kInvalidArgument, message);
   }
+}
+
+TEST(HttpBodies, WhatBecomesOfOverLongTextsHasThreeNames) {
+  const auto over_long = [](const std::string& truncate) {
+    return parse_embed_request(R"({"inputs":"a","truncate":)" + truncate + "}")->options.over_long;
+  };
+  EXPECT_EQ(over_long("true"), OverLong::kTruncate);
+  EXPECT_EQ(over_long("false"), OverLong::kError);
+  EXPECT_EQ(over_long("\"average\""), OverLong::kAverage);
 }
 
 // Values that the engine refuses must reach it as something it refuses.

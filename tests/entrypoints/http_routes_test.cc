@@ -38,7 +38,7 @@ TEST_F(HttpRoutes, TheRootIsWhatTheModelIsFor) {
 
 TEST_F(HttpRoutes, EmbedPassesItsFieldsOn) {
   ServerOptions options;
-  options.auto_truncate = false;
+  options.over_long = OverLong::kError;
   start(options);
   EXPECT_EQ(post("/embed", R"({"inputs":"a","dimensions":2,"normalize":false,"prompt_name":"query",
     "truncate":true,"truncation_direction":"left"})")
@@ -54,6 +54,27 @@ TEST_F(HttpRoutes, EmbedPassesItsFieldsOn) {
   EXPECT_EQ(seen[1].normalize, true);
   EXPECT_EQ(seen[1].over_long, OverLong::kError);
   EXPECT_EQ(seen[1].truncation_side, TruncationSide::kRight);
+}
+
+TEST_F(HttpRoutes, OverLongTextsAreAveragedWhereTheServerOrTheRequestSaysSo) {
+  start();
+  EXPECT_EQ(post("/embed", R"({"inputs":"a","truncate":"average"})").status, 200);
+  EXPECT_EQ(engine_.seen().back().over_long, OverLong::kAverage);
+  EXPECT_EQ(post("/embed", R"({"inputs":"a"})").status, 200);
+  EXPECT_EQ(engine_.seen().back().over_long, OverLong::kTruncate);
+}
+
+TEST_F(HttpRoutes, AServerMayAverageByDefault) {
+  ServerOptions options;
+  options.over_long = OverLong::kAverage;
+  start(options);
+  for (const char* route : {"/embed", "/v1/embeddings"}) {
+    EXPECT_EQ(post(route, R"({"inputs":"a","input":"a"})").status, 200);
+    EXPECT_EQ(engine_.seen().back().over_long, OverLong::kAverage) << route;
+  }
+  EXPECT_EQ(post("/embed", R"({"inputs":"a","truncate":true})").status, 200);
+  EXPECT_EQ(engine_.seen().back().over_long, OverLong::kTruncate);
+  EXPECT_EQ(get("/info").json().at("auto_truncate"), true);
 }
 
 TEST_F(HttpRoutes, EmbedTellsWhatItCost) {

@@ -191,7 +191,27 @@ def gguf_vocabulary_seeds():
                         "seperator_token_id": 1})
 
 
+def jinja_seeds():
+    """A template, and behind a NUL byte what it reads."""
+    templates = {
+        "select": "{{ messages | selectattr('role', 'eq', 'query') | map(attribute='content') | first | default('none') }}",
+        "loop": "{%- for m in messages if m.role != 'x' -%}\n{{ loop.index }}{{ m['content'] | trim }}{% else %}-{% endfor %}",
+        "namespace": "{% set ns = namespace(x='a', n=0) %}{% for i in range(3) %}{% set ns.x = ns.x ~ i %}{% endfor %}{{ ns.x }}",
+        "methods": "{{ ' a b '.strip().split(' ') | join('-') }}{{ 'aXb'.replace('X', 'y').upper() }}{{ bos_token.startswith(('<', 'x')) }}",
+        "arithmetic": "{{ (1 + 2) * 3 // 2 % 4 - -1 }}{{ 1 < n and n >= 2 or not n == 3 }}{{ 'q' in 'query' }}",
+        "items": "{% for k, v in {'a': 1, 'b': [2, 'x']}.items() %}{{ k }}={{ v is sequence }};{% endfor %}{{ {'a': 1}.get('z', 'd') }}",
+        "slices": "{{ messages[1:] | length }}{{ 'h\u00f6chst'[-3:] }}{{ messages[-1].role }}{{ 'x' if n else 'y' }}",
+        "paths": "{{ [{'a': {'b': [5]}}] | map(attribute='a.b.0') | list | length }}{{ missing }}{{ missing is defined }}",
+        "raise": "{# note #}{% if n %}{{ raise_exception('no ' ~ n) }}{% elif true %}a{% endif %}",
+        "broken": "{{ 'open }}{% if %}{{ 1 +",
+    }
+    for name, template in templates.items():
+        yield name, template.encode()
+    yield "variables", b"{{ a.b[0].c }}{{ a | length }}\0" + dump({"a": {"b": [{"c": "text"}]}})
+
+
 SEEDS = {
+    "jinja_fuzz": jinja_seeds,
     "gguf_fuzz": gguf_seeds,
     "gguf_vocabulary_fuzz": gguf_vocabulary_seeds,
     "torch_file_fuzz": torch_file_seeds,

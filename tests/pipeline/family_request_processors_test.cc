@@ -28,10 +28,9 @@ const PromptPolicy kPrompts{.prompts = {{"document", ""}, {"query", "ask: "}},
                             .default_name = "document"};
 
 schema::SchedulableRequest processed(const RequestProcessor& processor, const Request& request) {
-  schema::SchedulableRequest out;
-  const Status status = processor.process(request, &out);
-  EXPECT_TRUE(status.ok()) << status.message();
-  return out;
+  const auto out = processor.process(request, {});
+  EXPECT_TRUE(out.ok()) << out.status().message();
+  return out.ok() ? out->front() : schema::SchedulableRequest();
 }
 
 class MultiVectorRequests : public testing::Test {

@@ -48,6 +48,31 @@ TEST(InputProcessor, NoTokenIdsAreAnEmptyInputButAnEmptyTextIsNot) {
   EXPECT_TRUE(processor.check({.input = TextPair{}}).ok());
 }
 
+TEST(InputProcessor, OnlyEmbeddingsAreAveraged) {
+  const InputProcessor asked = make_processor();
+  const InputProcessor by_default({.tasks = {Task::kEmbed, Task::kHidden}}, {}, {},
+                                  OverLong::kAverage);
+  EXPECT_TRUE(asked.check({.input = "a", .over_long = OverLong::kAverage}).ok());
+  expect_refused(
+      asked.check({.task = Task::kHidden, .input = "a", .over_long = OverLong::kAverage}),
+      StatusCode::kInvalidArgument, AllOf(HasSubstr("averaged"), HasSubstr("hidden")));
+  EXPECT_TRUE(by_default.check({.input = "a"}).ok());
+  expect_refused(by_default.check({.task = Task::kHidden, .input = "a"}),
+                 StatusCode::kInvalidArgument, HasSubstr("hidden"));
+  EXPECT_TRUE(
+      by_default.check({.task = Task::kHidden, .input = "a", .over_long = OverLong::kTruncate})
+          .ok());
+}
+
+TEST(InputProcessor, AggregationIsRefusedWhereNoTokensAreJoined) {
+  const auto check = [](bool joins_tokens) {
+    return InputProcessor({.tasks = {Task::kClassifyTokens}, .joins_tokens = joins_tokens}, {})
+        .check({.task = Task::kClassifyTokens, .input = "a", .aggregation = Aggregation::kFirst});
+  };
+  EXPECT_TRUE(check(true).ok());
+  expect_refused(check(false), StatusCode::kInvalidArgument, HasSubstr("\"aggregation\""));
+}
+
 TEST(InputProcessor, DimensionsLieWithinTheEmbedding) {
   const InputProcessor processor = make_processor();
   for (const int dimensions : {1, 24}) {

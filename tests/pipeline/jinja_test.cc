@@ -79,6 +79,17 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"{{ 'aXbX' | replace('X', '-') | replace(old='-', new='+') }}", "a+b+"},
         Case{R"({{ 1 ~ 2 * 3 }}|{{ 'a\'b\\' }})", "16|a'b\\"},
         Case{"{{ 'aüc'[1] }}{{ 'aüc'[-1] }}{{ 'a'[1] }}", "üc"},
+        Case{"{{ [{'a': {'b': [5, 'x']}}] | map(attribute='a.b.1') | first }}", "x"},
+        Case{"{{ [{'a.b': 1, 'a': {'b': 2}}] | map(attribute='a.b') | join }}", "2"},
+        Case{"{{ [{'a': {'b': 1}}, {'a': {}}] | selectattr('a.b') | list | length }}", "1"},
+        Case{"{{ [{'a': {'b': 1}}, {'a': {}}] | rejectattr('a.b', 'defined') | first | length }}",
+             "1"},
+        Case{"{{ missing }}{{ missing | default('d') }}{{ missing is defined }}{{ n.missing }}"
+             "{{ messages[7] is defined }}{{ 'y' if missing else 'n' }}{{ missing | length }}",
+             "dFalseFalsen0"},
+        Case{"{{ missing is sequence }}{{ 'a' in missing }}{{ missing == none }}{{ none.a }}"
+             "{{ missing ~ 'a' }}",
+             "TrueFalseFalsea"},
         Case{"{% if n == 1 %}a{% elif n == 3 %}b{% else %}c{% endif %}", "b"}));
 
 struct Refusal {
@@ -132,6 +143,18 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"{{ messages[0].items(1) }}", "\"items\" with 1 arguments"},
         Refusal{"{{ namespace({'a': 1}).a }}", "\"namespace\""},
         Refusal{"{{ n is eq(1, 2) }}", "\"eq\" with 2 arguments"},
+        Refusal{"{{ missing.a }}", "\"missing\" is undefined"},
+        Refusal{"{{ missing['a'] is defined }}", "\"missing\" is undefined"},
+        Refusal{"{{ messages[0].b.c | default('') }}", "\"messages[0].b\" is undefined"},
+        Refusal{"{{ missing in 'abc' }}", "\"in\""}, Refusal{"{{ n not in 'abc' }}", "\"not in\""},
+        Refusal{"{{ missing[0] }}", "\"missing\" is undefined"},
+        Refusal{"{{ missing.strip() }}", "\"missing\" is undefined"},
+        Refusal{"{{ (messages | selectattr('role', 'eq', 'x') | first).content }}",
+                "\"a value\" is undefined"},
+        Refusal{"{{ messages | map(attribute='a.b') | list }}", "\"a.b\" leads through"},
+        Refusal{"{{ messages | selectattr('a.b') | list }}", "\"a.b\" leads through"},
+        Refusal{"{{ messages | map(attribute='a') | first }}", "without \"a\""},
+        Refusal{"{{ messages | map(attribute='99999999999999999999') }}", "beyond 64 bits"},
         Refusal{"{% for a, b in messages %}{% endfor %}", "2 names"}));
 
 TEST(Template, HostileNestingEnds) {

@@ -121,6 +121,75 @@ TEST(OutputProcessor, AnAnswerTellsWhatBecameOfItsRequest) {
   EXPECT_EQ(response.timestamps.end, Clock::time_point(std::chrono::seconds(2)));
 }
 
+// A text in parts of these tokens and own tokens; all share the first one's ticket.
+std::vector<schema::SchedulableRequest> make_parts(Answered* answered,
+                                                   const std::vector<int64_t>& own_tokens,
+                                                   schema::OutputSpec spec) {
+  std::vector<schema::SchedulableRequest> parts(own_tokens.size(),
+                                                make_request(answered, Task::kEmbed, 0, spec));
+  const auto averaging = std::make_shared<schema::Averaging>(own_tokens);
+  for (size_t i = 0; i < parts.size(); ++i) {
+    parts[i].ids.assign(static_cast<size_t>(own_tokens[i]) + 2, 1);
+    parts[i].averaging = averaging;
+    parts[i].part = i;
+    parts[i].timestamps.scheduled = Clock::time_point(std::chrono::seconds(10 + i));
+    parts[i].timestamps.end = Clock::time_point(std::chrono::seconds(20 + i));
+  }
+  return parts;
+}
+
+TEST(OutputProcessor, PartsAreAnsweredOnceByTheirWeightedMeanCutThenNormalized) {
+  Answered answered;
+  auto parts = make_parts(&answered, {3, 1}, {.normalize = true, .dimensions = 2});
+  schema::Batch last, first;
+  last.requests = {parts[1]};
+  first.requests = {make_request(&answered, Task::kEmbed, 1, {.dimensions = 3}), parts[0]};
+  answer(&last, std::vector<float>{0, 16, 7}, 3);
+  EXPECT_EQ(answered.calls, 0);
+  answer(&first, std::vector<float>{1, 2, 3, 4, 0, 9}, 3);
+  ASSERT_EQ(answered.calls, 2);
+  EXPECT_EQ(answered.results[0]->values, (std::vector<float>{1, 2, 3}));
+  const Response& mean = *answered.results[1];
+  EXPECT_EQ(mean.values, (std::vector<float>{0.6f, 0.8f}));  // of (3, 4)
+  EXPECT_EQ(mean.parts, 2);
+  EXPECT_EQ(mean.tokens, 5 + 3);
+  EXPECT_FALSE(mean.truncated);
+  EXPECT_EQ(mean.timestamps.scheduled, Clock::time_point(std::chrono::seconds(10)));
+  EXPECT_EQ(mean.timestamps.end, Clock::time_point(std::chrono::seconds(21)));
+}
+
+// 1e8 swallows what is added to it one at a time: the order of the sum shows.
+TEST(OutputProcessor, AMeanHasTheSameBitsWhicheverPartIsFirst) {
+  const std::vector<std::vector<float>> rows = {{1e8f}, {0.1f}, {-1e8f}, {0.3f}};
+  std::vector<std::vector<float>> means;
+  for (const std::vector<size_t>& order :
+       {std::vector<size_t>{0, 1, 2, 3}, std::vector<size_t>{3, 2, 0, 1}}) {
+    Answered answered;
+    const auto parts = make_parts(&answered, {1, 1, 1, 1}, {});
+    for (const size_t i : order) {
+      schema::Batch batch;
+      batch.requests = {parts[i]};
+      answer(&batch, rows[i], 1);
+    }
+    ASSERT_EQ(answered.calls, 1);
+    means.push_back(answered.results[0]->values);
+  }
+  EXPECT_EQ(means[0], means[1]);
+}
+
+TEST(OutputProcessor, AFailedPartFailsItsTextOnce) {
+  Answered answered;
+  const auto parts = make_parts(&answered, {1, 1}, {});
+  schema::Batch failing, other;
+  failing.requests = {parts[0]};
+  other.requests = {parts[1]};
+  make_processor().answer(&failing, {.parts = {}, .status = device_error("copy failed")});
+  answer(&other, std::vector<float>{1}, 1);
+  ASSERT_EQ(answered.calls, 1);
+  EXPECT_EQ(answered.results[0].status().code(), StatusCode::kDeviceError);
+  EXPECT_TRUE(parts[1].ticket->abandoned());
+}
+
 TEST(OutputProcessor, AFailedBatchFailsEveryRequestOnce) {
   Answered answered;
   schema::Batch batch;

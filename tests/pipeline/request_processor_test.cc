@@ -29,11 +29,22 @@ constexpr int kVocabSize = 10;
 class RequestProcessorTest : public testing::Test {
  protected:
   Result<schema::SchedulableRequest> process(const Request& request) const {
-    const RequestProcessor processor(tokenizer, limits, prompts);
-    schema::SchedulableRequest out;
-    const Status status = processor.process(request, &out);
-    if (!status.ok()) return status;
-    return out;
+    auto processed = process_all(request);
+    if (!processed.ok()) return processed.status();
+    EXPECT_EQ(processed->size(), 1u);
+    return processed->front();
+  }
+  Result<std::vector<schema::SchedulableRequest>> process_all(const Request& request) const {
+    return RequestProcessor(tokenizer, limits, prompts).process(request, {});
+  }
+  // The ids of an averaged text's parts.
+  std::vector<std::vector<int32_t>> parts_of(Request request) const {
+    request.over_long = OverLong::kAverage;
+    const auto processed = process_all(request);
+    EXPECT_TRUE(processed.ok()) << processed.status().message();
+    std::vector<std::vector<int32_t>> parts;
+    for (const auto& part : *processed) parts.push_back(part.ids);
+    return parts;
   }
   std::vector<int32_t> ids_of(const Request& request) const { return process(request)->ids; }
   void expect_refused(const Request& request, const testing::Matcher<std::string>& message) const {
@@ -48,6 +59,7 @@ class RequestProcessorTest : public testing::Test {
 };
 
 using RequestProcessorTruncates = RequestProcessorTest;
+using RequestProcessorAverages = RequestProcessorTest;
 using RequestProcessorPrompts = RequestProcessorTest;
 using RequestProcessorIds = RequestProcessorTest;
 
@@ -131,6 +143,85 @@ TEST_F(RequestProcessorTruncates, OrRefusesWithTheLimit) {
 TEST_F(RequestProcessorTruncates, ButNotTheSpecialTokensAway) {
   limits.max_length = 1;
   expect_refused({.input = "a"}, HasSubstr("special tokens"));
+}
+
+using Parts = std::vector<std::vector<int32_t>>;
+
+TEST_F(RequestProcessorAverages, PartsOfNearlyOneLengthWithSpecialTokensAroundEach) {
+  limits.max_length = 5;  // three of the text's own
+  EXPECT_EQ(parts_of({.input = "a b c"}), (Parts{{1, 3, 4, 5, 2}}));
+  EXPECT_EQ(parts_of({.input = "a b c d"}), (Parts{{1, 3, 4, 2}, {1, 5, 6, 2}}));
+  EXPECT_EQ(parts_of({.input = "a b c d a"}), (Parts{{1, 3, 4, 5, 2}, {1, 6, 3, 2}}));
+  EXPECT_EQ(parts_of({.input = "a b c d a b c"}),
+            (Parts{{1, 3, 4, 5, 2}, {1, 6, 3, 2}, {1, 4, 5, 2}}));
+}
+
+TEST_F(RequestProcessorAverages, PartsShareOneAverageAndSayWhatTheyAreOf) {
+  limits.max_length = 5;
+  limits.over_long = OverLong::kAverage;
+  const auto parts = process_all({.input = "a b c é a"});
+  ASSERT_EQ(parts->size(), 2u);
+  ASSERT_NE(parts->front().averaging, nullptr);
+  EXPECT_EQ(parts->front().averaging->parts(), 2u);
+  for (size_t i = 0; i < parts->size(); ++i) {
+    EXPECT_EQ((*parts)[i].averaging, parts->front().averaging);
+    EXPECT_EQ((*parts)[i].part, i);
+    EXPECT_EQ((*parts)[i].characters, 9);  // of the whole input
+    EXPECT_FALSE((*parts)[i].truncated);
+  }
+  EXPECT_EQ(process({.input = "a b c"})->averaging, nullptr);
+  EXPECT_TRUE(process({.input = "a b c d", .over_long = OverLong::kTruncate})->truncated);
+}
+
+TEST_F(RequestProcessorAverages, APartWeighsAsManyAsItHasTokensOfTheText) {
+  limits.max_length = 6;
+  const auto parts = process_all(
+      {.input = "a b c d a b", .prompt_name = "query", .over_long = OverLong::kAverage});
+  ASSERT_EQ(parts->size(), 3u);
+  limits.max_length = 7;
+  const auto uneven =
+      process_all({.input = "a b c d", .prompt_name = "query", .over_long = OverLong::kAverage});
+  ASSERT_EQ(uneven->size(), 2u);
+  schema::Averaging& averaging = *uneven->front().averaging;
+  averaging.add(0, std::vector<float>{1}, 7, {});
+  averaging.add(1, std::vector<float>{5}, 5, {});
+  EXPECT_EQ(averaging.mean(), std::vector<float>{3});
+  EXPECT_EQ(averaging.tokens(), 12);
+}
+
+TEST_F(RequestProcessorAverages, ThePromptStandsBeforeEveryPart) {
+  limits.max_length = 6;
+  const Request request{.input = "a b c d", .prompt_name = "query"};
+  EXPECT_EQ(parts_of(request), (Parts{{1, 7, 8, 3, 4, 2}, {1, 7, 8, 5, 6, 2}}));
+  prompts.pool_prompt = false;
+  const auto parts =
+      process_all({.input = "a b c d", .prompt_name = "query", .over_long = OverLong::kAverage});
+  for (const auto& part : *parts) EXPECT_EQ(part.pooling_skip, 3);
+}
+
+TEST_F(RequestProcessorAverages, WhichSideIsCutDoesNotMatter) {
+  limits.max_length = 4;
+  EXPECT_EQ(parts_of({.input = "a b c d", .truncation_side = TruncationSide::kLeft}),
+            (Parts{{1, 3, 4, 2}, {1, 5, 6, 2}}));
+}
+
+TEST_F(RequestProcessorAverages, NothingIsAddedToTokenIds) {
+  limits.max_length = 2;
+  EXPECT_EQ(parts_of({.input = std::vector<int32_t>{1, 3, 4, 5, 2}}), (Parts{{1, 3}, {4, 5}, {2}}));
+}
+
+TEST_F(RequestProcessorAverages, EveryPartIsPaddedWhereTheModelWantsIt) {
+  limits = {.max_length = 4, .vocab_size = kVocabSize, .padded_length = 5, .padding_id = 8};
+  EXPECT_EQ(parts_of({.input = "a b c"}), (Parts{{1, 3, 4, 2, 8}, {1, 5, 2, 8, 8}}));
+}
+
+TEST_F(RequestProcessorAverages, WhatCannotBeIsNamed) {
+  limits.max_length = 4;
+  limits.over_long = OverLong::kAverage;
+  expect_refused({.input = TextPair{"a b", "c d"}}, HasSubstr("pair"));
+  expect_refused({.input = "a", .prompt_name = "query"},
+                 AllOf(HasSubstr("prompt of 2 tokens"), HasSubstr("limit of 4")));
+  expect_refused({.input = std::vector<int32_t>{3, 4, 5, 6, 99}}, HasSubstr("99"));
 }
 
 TEST_F(RequestProcessorPrompts, AreChosenByNameElseByDefault) {

@@ -135,5 +135,17 @@ TEST(Scheduler, StarvesNobody) {
   }
 }
 
+TEST(Scheduler, TheRestOfATextThatHasFailedLeavesTheQueue) {
+  Scheduler scheduler = make_scheduler(100, 4, 16);
+  schema::SchedulableRequest part = make_request(1, 5);
+  scheduler.add(part);
+  scheduler.add(make_request(2, 5));
+  scheduler.add(part);
+  part.ticket->answer(Status(StatusCode::kDeviceError, "another part failed"));
+  const auto picked = scheduler.pick(Clock::now());
+  EXPECT_EQ(ids_of(picked.batch), std::vector<RequestId>{2});
+  EXPECT_EQ(picked.cancelled.size(), 2u);
+}
+
 }  // namespace
 }  // namespace wde::pipeline

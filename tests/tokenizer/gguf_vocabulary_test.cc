@@ -8,6 +8,7 @@
 namespace wde::tokenizer {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
@@ -71,6 +72,36 @@ TEST(GgufVocabulary, WordPieces) {
   EXPECT_THAT(ids(vocabulary, "s", "s"), ElementsAre(2, 6, 3, 6, 3));
 }
 
+TEST(GgufVocabulary, ControlTokensOfWordPiecesNeedNoBrackets) {
+  const std::string tokens =
+      R"({"model":"bert","tokens":["<pad>","<unk>","<s>","</s>","▁the","s","<x>"],)";
+  const std::string roles = R"("cls_token_id":2,"seperator_token_id":3,"unknown_token_id":1)";
+  // By their types, and without types by their roles.
+  for (const std::string& types :
+       {std::string(R"("token_type":[3,2,3,3,1,1,3],)"), std::string()}) {
+    const std::string vocabulary = tokens + types + roles + "}";
+    EXPECT_THAT(ids(vocabulary, "thes q"), ElementsAre(2, 4, 5, 1, 3)) << types;
+    EXPECT_THAT(ids(vocabulary, "the</s>"), ElementsAre(2, 4, 3, 3)) << types;
+    EXPECT_EQ((*load(vocabulary))->id_to_token(6), types.empty() ? "##<x>" : "<x>");
+  }
+}
+
+TEST(GgufVocabulary, TwoTokensOfOneTextAreRefusedByName) {
+  EXPECT_THAT(load(R"({"model":"llama","tokens":["<unk>","a","b","a"]})").status().message(),
+              HasSubstr("the tokens 1 and 3 are both \"a\""));
+  EXPECT_THAT(load(R"({"model":"gpt2","pre":"gpt-2","tokens":["a","b","b"],"merges":[]})")
+                  .status()
+                  .message(),
+              HasSubstr("the tokens 1 and 2 are both \"b\""));
+  // "[x]" that goes on with a word is written like the token in brackets.
+  EXPECT_THAT(load(R"({"model":"bert","tokens":["[UNK]","[CLS]","[SEP]","▁the","▁▁the","▁[SEP]"],
+                       "cls_token_id":1,"seperator_token_id":2})")
+                  .status()
+                  .message(),
+              HasSubstr("the tokens 2 and 5 are both \"[SEP]\""));
+  EXPECT_TRUE(load(R"({"model":"llama","tokens":["<unk>","","a",""]})").ok());
+}
+
 TEST(GgufVocabulary, AnEmptyTokenJoinsNothing) {
   const std::string vocabulary =
       R"({"model":"llama","tokens":["<unk>","","▁","a","▁a"],"unknown_token_id":0})";
@@ -97,6 +128,11 @@ TEST(GgufVocabulary, WhatMakesNoSenseIsRefused) {
               HasSubstr("type of token 0"));
   EXPECT_THAT(load(R"({"model":"gpt2","pre":"gpt-2","tokens":["a"]})").status().message(),
               HasSubstr("\"merges\""));
+  for (const char* token : {"bos", "eos"}) {
+    const std::string flag = "\"add_" + std::string(token) + "_token\"";
+    EXPECT_THAT(load(R"({"model":"llama","tokens":["a"],)" + flag + ":true}").status().message(),
+                AllOf(HasSubstr(flag), HasSubstr(std::string(token) + "_token_id")));
+  }
 }
 
 }  // namespace

@@ -136,6 +136,30 @@ TEST(SentencepieceModel, RefusesHostileFiles) {
   refused(small_model() + bytes(2, number(40, ~0ull)), "number -1 of 5");
 }
 
+std::string bpe_model(const std::string& pieces) {
+  return piece("<unk>", 0, 2) + piece("<s>", 0, 3) + piece("</s>", 0, 3) + pieces +
+         bytes(2, number(3, 2) + number(40, 0));
+}
+
+// To look for every way to cut it would take hours.
+TEST(SentencepieceModel, ALongPieceIsRefusedBeforeItsMergesAreLookedFor) {
+  const std::string long_piece =
+      bpe_model(piece("a", -1, 1) + piece(std::string(4 << 20, 'a'), -2, 1));
+  EXPECT_THAT(message_of(load_model(long_piece, "llama").status()),
+              HasSubstr("piece 4 has 4194304 bytes; at most 1024"));
+  EXPECT_TRUE(
+      load_model(bpe_model(piece("a", -1, 1) + piece(std::string(1024, 'a'), -2, 1)), "llama")
+          .ok());
+}
+
+TEST(SentencepieceModel, PiecesOfEveryLengthHaveTooManyMerges) {
+  std::string pieces;
+  for (size_t length = 1; length <= 1024; ++length)
+    pieces += piece(std::string(length, 'a'), -1, 1);
+  EXPECT_THAT(message_of(load_model(bpe_model(pieces), "llama").status()),
+              HasSubstr("ways to merge its pieces"));
+}
+
 TEST(SentencepieceFolder, NamesWhatItDoesNotKnow) {
   const Status family = load_model(small_model(), "reformer").status();
   EXPECT_EQ(family.code(), StatusCode::kUnsupported);

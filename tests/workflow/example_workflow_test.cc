@@ -18,8 +18,9 @@ Response answer(Assembly& parts, Signal& signal, const Request& request) {
   schedulable.output = parts.input_processor->output_spec(request);
   schedulable.ticket = std::make_shared<schema::Ticket>(
       1, [&](Result<Response> result) { answered = std::move(result); });
-  EXPECT_TRUE(parts.request_processor->process(request, &schedulable).ok());
-  parts.scheduler->add(std::move(schedulable));
+  auto processed = parts.request_processor->process(request, std::move(schedulable));
+  EXPECT_TRUE(processed.ok()) << processed.status().message();
+  parts.scheduler->add(std::move(processed->front()));
   execution::Slot* slot = parts.executor->acquire();
   slot->batch = parts.scheduler->pick(Clock::now()).batch;
   slot->input = parts.model_input_builder->build(&slot->batch, slot->host_block());

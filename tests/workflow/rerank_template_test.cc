@@ -13,7 +13,7 @@ std::string question(std::string_view name, const std::string& instruction) {
     EXPECT_TRUE(parsed.ok()) << parsed.status().message();
     if (!parsed.ok()) return {};
     const pipeline::PairTemplate pair_template(std::move(parsed).value(), {{"bos_token", "<bos>"}},
-                                               false);
+                                               {});
     const auto text = pair_template.render(instruction, "Q?", "D.");
     EXPECT_TRUE(text.ok()) << text.status().message();
     return text.ok() ? *text : "";

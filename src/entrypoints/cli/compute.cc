@@ -23,10 +23,7 @@ Status run_stream(Opened& opened, const ComputeFlags& flags, const MakeSink& mak
     status = stream(*opened.engine, *opened.input, {flags.request, flags.input_of_line}, **sink,
                     progress, &totals);
   }
-  if (totals.truncated > 0) {
-    console.say(fmt::format("{} of {} inputs were longer than {} tokens and were truncated",
-                            totals.truncated, totals.documents, opened.engine->info().max_length));
-  }
+  report_over_long(totals, "inputs", opened.engine->info().max_length, console);
   return status;
 }
 

@@ -1,4 +1,4 @@
-// What the commands that compute have in common: open, load, stream, and say what was truncated.
+// What the commands that compute have in common: open, load, stream, and say what was over-long.
 #pragma once
 
 #include <functional>

@@ -10,8 +10,9 @@ namespace {
 void add_text_flags(CLI::App& app, EngineOptions& options) {
   app.add_option("--max-length", options.max_length, "lower the length limit to N tokens")
       ->type_name("N");
-  add_parsed(app, "--truncate", options.over_long, parse_over_long, "{true,error}",
-             "over-long texts: cut them (true, the default) or refuse them (error)");
+  add_parsed(app, "--truncate", options.over_long, parse_over_long, "{true,error,average}",
+             "over-long texts: cut them (true, the default), refuse them (error), or embed their "
+             "parts and answer the mean (average)");
   add_parsed(app, "--truncation-side", options.truncation_side, parse_truncation_side,
              "{left,right}", "which end is cut; default right");
   CLI::Option* prompt = app.add_option("--prompt,--default-prompt", options.prompt,
@@ -71,6 +72,7 @@ void add_size_flags(CLI::App& app, EngineOptions& options) {
 std::optional<OverLong> parse_over_long(const std::string& text) {
   if (text == "true" || text == "truncate") return OverLong::kTruncate;
   if (text == "false" || text == "error") return OverLong::kError;
+  if (text == "average") return OverLong::kAverage;
   return std::nullopt;
 }
 

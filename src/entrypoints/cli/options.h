@@ -31,7 +31,7 @@ void add_output_flag(CLI::App& app, std::string& path);
 CLI::Option* add_switch(CLI::App& app, const std::string& name, std::optional<bool>& value,
                         const std::string& description);
 
-// "true" and "truncate" truncate, "false" and "error" refuse.
+// "true" and "truncate" truncate, "false" and "error" refuse, "average" averages.
 std::optional<OverLong> parse_over_long(const std::string& text);
 
 }  // namespace wde::cli

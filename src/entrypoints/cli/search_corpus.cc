@@ -48,10 +48,7 @@ Status answer_corpus(Engine& engine, const InputOptions& corpus, const Request& 
     WDE_RETURN_IF_ERROR(stream(engine, *reader, {.fields = request}, sink, progress, &totals)
                             .with_context(corpus.path));
   }
-  if (totals.truncated > 0) {
-    console.say(fmt::format("{} of {} texts were longer than {} tokens and were truncated",
-                            totals.truncated, totals.documents, engine.info().max_length));
-  }
+  report_over_long(totals, "texts", engine.info().max_length, console);
   return {};
 }
 

@@ -19,7 +19,7 @@ namespace wde::cli {
 Result<std::vector<std::string>> read_corpus(const InputOptions& options, Console& console);
 
 // Hands the answer of each line of the corpus to the sink, a progress bar on the console, and says
-// how many were truncated. Errors: of the input and of the engine.
+// how many were over-long. Errors: of the input and of the engine.
 Status answer_corpus(Engine& engine, const InputOptions& corpus, const Request& request, Sink& sink,
                      Console& console);
 

@@ -122,7 +122,7 @@ void settle(ServeFlags& flags) {
   if (flags.auto_truncate) {
     flags.engine.over_long = *flags.auto_truncate ? OverLong::kTruncate : OverLong::kError;
   }
-  flags.server.auto_truncate = flags.engine.over_long == OverLong::kTruncate;
+  flags.server.over_long = flags.engine.over_long;
   // As many as the engine will start: see EngineOptions.
   const int threads = flags.engine.threads > 0 ? flags.engine.threads : available_cores();
   flags.server.tokenization_workers =

@@ -65,6 +65,7 @@ Status write_answers(OrderedAnswers& answers, Sink& sink, Progress& progress,
     ++totals->documents;
     totals->tokens += static_cast<uint64_t>(tokens);
     totals->truncated += answer->response->truncated ? 1 : 0;
+    totals->averaged += answer->response->parts > 1 ? 1 : 0;
     WDE_RETURN_IF_ERROR(sink.write(std::move(answer->response).value()));
     if (!answers.ready()) WDE_RETURN_IF_ERROR(sink.flush());
     progress.add(tokens, answer->bytes + 1);
@@ -73,6 +74,17 @@ Status write_answers(OrderedAnswers& answers, Sink& sink, Progress& progress,
 }
 
 }  // namespace
+
+void report_over_long(const StreamTotals& totals, std::string_view what, int max_length,
+                      Console& console) {
+  const auto say = [&](uint64_t count, std::string_view fate) {
+    if (count == 0) return;
+    console.say(fmt::format("{} of {} {} were longer than {} tokens and were {}", count,
+                            totals.documents, what, max_length, fate));
+  };
+  say(totals.truncated, "truncated");
+  say(totals.averaged, "averaged over their parts");
+}
 
 OrderedAnswers::Limits stream_limits(const ModelInfo& info, Task task) {
   const auto at_least_one = [](int count) { return static_cast<size_t>(std::max(1, count)); };

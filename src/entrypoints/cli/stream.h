@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <string_view>
 
 #include "base/status.h"
 #include "entrypoints/cli/input.h"
@@ -28,7 +29,13 @@ struct StreamTotals {
   uint64_t documents = 0;
   uint64_t tokens = 0;
   uint64_t truncated = 0;
+  uint64_t averaged = 0;
 };
+
+// Says how many were longer than the limit, and what became of them; nothing where none was.
+// `what` they are: "inputs".
+void report_over_long(const StreamTotals& totals, std::string_view what, int max_length,
+                      Console& console);
 
 // How much may be under way: enough for the executor to pick its batches from, and no more answers
 // than fit a fixed share of memory at the model's longest.

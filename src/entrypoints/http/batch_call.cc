@@ -78,8 +78,7 @@ Request text_request(const Service& service, const TextOptions& options, Task ta
   request.input = std::move(input);
   request.prompt_name = options.prompt_name;
   request.adapter = options.adapter;
-  const bool truncate = options.truncate.value_or(service.options.auto_truncate);
-  request.over_long = truncate ? OverLong::kTruncate : OverLong::kError;
+  request.over_long = options.over_long.value_or(service.options.over_long);
   request.truncation_side = options.truncation_side;
   return request;
 }

@@ -24,7 +24,7 @@ struct InputList {
 
 // What most bodies say of their texts.
 struct TextOptions {
-  std::optional<bool> truncate;
+  std::optional<OverLong> over_long;  // "truncate": a boolean or "average"
   TruncationSide truncation_side = TruncationSide::kRight;
   std::optional<std::string> prompt_name;
   std::optional<std::string> adapter;

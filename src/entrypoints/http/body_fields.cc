@@ -39,6 +39,16 @@ Result<Input> parse_input(const json::value& item, std::string_view key) {
   return Input(std::move(ids));
 }
 
+Result<std::optional<OverLong>> parse_over_long(const json::object& from) {
+  if (!is_present(from, "truncate")) return std::optional<OverLong>();
+  const json::value& member = from.at("truncate");
+  if (const bool* truncate = member.if_bool())
+    return std::optional(*truncate ? OverLong::kTruncate : OverLong::kError);
+  const auto* name = member.if_string();
+  if (name != nullptr && *name == "average") return std::optional(OverLong::kAverage);
+  return invalid_argument_error("\"truncate\" must be true, false or \"average\"");
+}
+
 Result<TruncationSide> parse_truncation_side(const json::object& from) {
   WDE_ASSIGN_OR_RETURN(const std::string side,
                        field(json::get_string(from, "truncation_direction", "right")));
@@ -88,12 +98,6 @@ bool is_present(const json::object& from, std::string_view key) {
   return member != nullptr && !member->is_null();
 }
 
-Result<std::optional<bool>> parse_optional_bool(const json::object& from, std::string_view key) {
-  if (!is_present(from, key)) return std::optional<bool>();
-  WDE_ASSIGN_OR_RETURN(const bool flag, field(json::get_bool(from, key, false)));
-  return std::optional<bool>(flag);
-}
-
 Result<std::optional<std::string>> parse_optional_string(const json::object& from,
                                                          std::string_view key) {
   if (!is_present(from, key)) return std::optional<std::string>();
@@ -130,7 +134,7 @@ Result<std::vector<std::string>> parse_texts(const json::object& from, std::stri
 
 Result<TextOptions> parse_text_options(const json::object& from) {
   TextOptions options;
-  WDE_ASSIGN_OR_RETURN(options.truncate, parse_optional_bool(from, "truncate"));
+  WDE_ASSIGN_OR_RETURN(options.over_long, parse_over_long(from));
   WDE_ASSIGN_OR_RETURN(options.truncation_side, parse_truncation_side(from));
   WDE_ASSIGN_OR_RETURN(options.prompt_name, parse_optional_string(from, "prompt_name"));
   WDE_ASSIGN_OR_RETURN(options.adapter, parse_optional_string(from, "adapter"));

@@ -27,7 +27,6 @@ Result<InputList> parse_inputs(const json::object& from, std::string_view key);
 Result<std::string> parse_text(const json::object& from, std::string_view key);
 // An array of strings, not empty.
 Result<std::vector<std::string>> parse_texts(const json::object& from, std::string_view key);
-Result<std::optional<bool>> parse_optional_bool(const json::object& from, std::string_view key);
 Result<std::optional<std::string>> parse_optional_string(const json::object& from,
                                                          std::string_view key);
 // The engine knows the range; what does not fit an int is out of it either way.

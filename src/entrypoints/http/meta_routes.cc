@@ -83,7 +83,9 @@ std::string info_document(const Service& service) {
   append_member(out, "max_batch_tokens", model.max_batch_tokens);
   append_member(out, "max_batch_requests", model.max_batch_requests);
   append_member(out, "max_client_batch_size", options.max_client_batch_size);
-  out += options.auto_truncate ? ",\"auto_truncate\":true" : ",\"auto_truncate\":false";
+  // TEI's word for "over-long texts are taken".
+  const bool taken = options.over_long != OverLong::kError;
+  out += taken ? ",\"auto_truncate\":true" : ",\"auto_truncate\":false";
   append_member(out, "tokenization_workers", options.tokenization_workers);
   append_member(out, "version", version());
   return out += ",\"sha\":null}";

@@ -56,7 +56,7 @@ std::vector<Request> make_requests(const Service& service, OpenAiEmbeddingsBody&
   for (Input& input : body.input.items) {
     Request request;
     request.input = std::move(input);
-    request.over_long = service.options.auto_truncate ? OverLong::kTruncate : OverLong::kError;
+    request.over_long = service.options.over_long;
     request.normalize = true;
     request.dimensions = body.dimensions;
     requests.push_back(std::move(request));

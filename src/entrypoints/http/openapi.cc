@@ -19,9 +19,12 @@ constexpr std::string_view kSchemas = R"json({
 "InputList": {"description": "A string, a list of token ids, or an array of either.", "oneOf": [
   {"$ref": "#/components/schemas/Input"},
   {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/Input"}}]},
+"Truncate": {"nullable": true, "default": null,
+  "description": "of over-long texts: cut them, refuse them (false), or embed their parts and answer the mean (\"average\", where the answer is one vector); null: as the server was started",
+  "oneOf": [{"type": "boolean"}, {"type": "string", "enum": ["average"]}]},
 "EmbedAllRequest": {"type": "object", "required": ["inputs"], "properties": {
   "inputs": {"$ref": "#/components/schemas/InputList"},
-  "truncate": {"type": "boolean", "nullable": true, "default": null, "description": "null: as the server was started"},
+  "truncate": {"$ref": "#/components/schemas/Truncate"},
   "truncation_direction": {"type": "string", "enum": ["left", "right", "Left", "Right"], "default": "right"},
   "prompt_name": {"type": "string", "nullable": true, "default": null},
   "adapter": {"type": "string", "nullable": true, "default": null, "description": "of a model that has adapters: one of them; \"\": none"}}},
@@ -75,7 +78,7 @@ constexpr std::string_view kSchemas = R"json({
   "inputs": {"type": "object", "required": ["source_sentence", "sentences"], "properties": {
     "source_sentence": {"type": "string"}, "sentences": {"$ref": "#/components/schemas/Texts"}}},
   "parameters": {"type": "object", "nullable": true, "properties": {
-    "truncate": {"type": "boolean", "nullable": true, "default": null},
+    "truncate": {"$ref": "#/components/schemas/Truncate"},
     "truncation_direction": {"type": "string", "enum": ["left", "right", "Left", "Right"], "default": "right"},
     "prompt_name": {"type": "string", "nullable": true, "default": null}}}}},
 "RootRequest": {"oneOf": [{"$ref": "#/components/schemas/EmbedRequest"},

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "wde/types.h"
+
 namespace wde::http {
 
 // How long a client may keep the server waiting before its connection is closed.
@@ -26,7 +28,7 @@ struct ServerOptions {
   int max_concurrent_requests = 512;           // that compute; one more is answered 429
   int max_connections = 2048;                  // one more waits to be accepted
   std::string api_key;                         // empty: nobody needs a key
-  bool auto_truncate = true;                   // where a request does not say `truncate`
+  OverLong over_long = OverLong::kTruncate;    // where a request does not say `truncate`
   std::string served_model_name;               // empty: the model's name as it was asked for
   std::vector<std::string> cors_allow_origin;  // empty or with "*": any origin
   int tokenization_workers = 1;                // told in /info

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <bitset>
+#include <charconv>
 #include <functional>
 #include <span>
 
@@ -87,6 +88,33 @@ Result<Arguments> arguments_from(const Arguments& arguments, size_t begin, size_
   return rest;
 }
 
+// The keys of an attribute "a.0.b": names, and indexes of lists.
+Result<std::vector<Value>> attribute_path(std::string_view attribute, Budget* budget) {
+  WDE_ASSIGN_OR_RETURN(const Value names, split(attribute, ".", budget));
+  std::vector<Value> path;
+  for (const json::value& name : names->as_array()) {
+    const std::string_view text(name.get_string());
+    int64_t index = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), index);
+    const bool digits = !text.empty() && text.find_first_not_of("0123456789") == text.npos;
+    if (digits && error != std::errc())
+      return data_loss_error("the attribute \"{}\": an index beyond 64 bits", attribute);
+    path.push_back(digits ? Value(index) : Value(name));
+  }
+  return path;
+}
+
+// What lies at the end of the path; undefined where its last member is not there. Errors: kDataLoss
+// where one before the last is not.
+Result<Value> follow(const Value& from, std::span<const Value> path, std::string_view attribute) {
+  Value at = from;
+  for (const Value& key : path) {
+    if (!at) return data_loss_error("\"{}\" leads through a member that is undefined", attribute);
+    at = item_of(at, key);
+  }
+  return at;
+}
+
 // selectattr, rejectattr, select, reject: elements of which a test holds, or not.
 Result<Value> select(const std::vector<json::value>& elements, const Arguments& arguments,
                      Budget* budget, bool by_attribute, bool keeps) {
@@ -95,9 +123,13 @@ Result<Value> select(const std::vector<json::value>& elements, const Arguments& 
   const std::string test = text_argument(arguments, test_at, "", "");
   WDE_ASSIGN_OR_RETURN(const Arguments rest,
                        arguments_from(arguments, test_at + 1, elements.size(), budget));
+  WDE_ASSIGN_OR_RETURN(const std::vector<Value> path, attribute_path(attribute, budget));
   json::array selected;
   for (const json::value& element : elements) {
-    const Value value = by_attribute ? item_of(element, Value(json::value(attribute))) : element;
+    Value value = element;
+    if (by_attribute) {
+      WDE_ASSIGN_OR_RETURN(value, follow(element, path, attribute));
+    }
     bool holds = is_true(value);
     if (!test.empty()) {
       WDE_ASSIGN_OR_RETURN(holds, apply_test(test, value, rest));
@@ -114,14 +146,21 @@ Result<Value> map(const std::vector<json::value>& elements, const Arguments& arg
   if (attribute.empty() == filter.empty())
     return unsupported_error("map() takes either the name of a filter or an attribute");
   WDE_ASSIGN_OR_RETURN(const Arguments rest, arguments_from(arguments, 1, elements.size(), budget));
+  WDE_ASSIGN_OR_RETURN(const std::vector<Value> path, attribute_path(attribute, budget));
   json::array mapped;
   for (const json::value& element : elements) {
-    Value value = item_of(element, Value(json::value(attribute)));
+    Value value;
     if (attribute.empty()) {
       WDE_ASSIGN_OR_RETURN(value, apply_filter(filter, element, rest, budget));
+    } else {
+      WDE_ASSIGN_OR_RETURN(value, follow(element, path, attribute));
     }
+    // A list holds no undefined values here, and none would not be the same.
+    if (!value)
+      return unsupported_error("map() of an element without \"{}\"",
+                               attribute.empty() ? filter : attribute);
     WDE_RETURN_IF_ERROR(budget->take_value(value));
-    mapped.push_back(value.value_or(nullptr));
+    mapped.push_back(*std::move(value));
   }
   return Value(std::move(mapped));
 }
@@ -305,7 +344,7 @@ Result<bool> apply_test(std::string_view name, const Value& value, const Argumen
   if (name == "string") return as_string(value) != nullptr;
   if (name == "mapping") return value && value->is_object();
   if (name == "sequence" || name == "iterable")
-    return value && (value->is_array() || value->is_object() || value->is_string());
+    return !value || value->is_array() || value->is_object() || value->is_string();
   if (name == "boolean") return value && value->is_bool();
   if (name == "number") return value && value->is_number();
   if (name == "true") return value && value->is_bool() && value->as_bool();

@@ -226,6 +226,7 @@ class Rendering {
     const std::string& name = expression.name;
     switch (expression.kind) {
       case Kind::kItem:
+        WDE_RETURN_IF_ERROR(check_defined(*expression.children[0], values[0]));
         return item_of(values[0], values[1]);
       case Kind::kSlice:
         return slice_of(values[0], values[1], values[2]);
@@ -242,10 +243,29 @@ class Rendering {
         break;
     }
     arguments.values.assign(values.begin() + 1, values.end());
-    if (expression.kind == Kind::kMethod) return apply_method(name, values[0], arguments, &budget_);
+    if (expression.kind == Kind::kMethod) {
+      WDE_RETURN_IF_ERROR(check_defined(*expression.children[0], values[0]));
+      return apply_method(name, values[0], arguments, &budget_);
+    }
     if (expression.kind == Kind::kFilter) return apply_filter(name, values[0], arguments, &budget_);
     WDE_ASSIGN_OR_RETURN(const bool holds, apply_test(name, values[0], arguments));
     return Value(holds);
+  }
+
+  // What is undefined may be written, tested, or replaced by default(), but has no members.
+  static Status check_defined(const Expression& expression, const Value& value) {
+    if (value) return {};
+    return data_loss_error("\"{}\" is undefined and has no members", spelling(expression));
+  }
+
+  // A name or a path as templates write them; "a value" for anything else.
+  static std::string spelling(const Expression& expression) {
+    if (expression.kind == Kind::kName) return expression.name;
+    if (expression.kind != Kind::kItem) return "a value";
+    const json::value& key = expression.children[1]->literal;
+    const std::string of = spelling(*expression.children[0]);
+    if (key.is_string()) return of + "." + std::string(key.get_string());
+    return key.is_int64() ? fmt::format("{}[{}]", of, key.get_int64()) : of + "[…]";
   }
 
   static Result<Value> call(std::string_view name, const Arguments& arguments) {

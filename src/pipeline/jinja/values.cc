@@ -207,6 +207,8 @@ Result<std::vector<json::value>> elements_of(const Value& value) {
 Result<Value> operate(std::string_view operation, const Value& left, const Value& right) {
   if (operation == "==") return Value(equal(left, right));
   if (operation == "!=") return Value(!equal(left, right));
+  if ((operation == "in" || operation == "not in") && as_string(right) && !as_string(left))
+    return no_operation(operation);
   if (operation == "in") return Value(contains(right, left));
   if (operation == "not in") return Value(!contains(right, left));
   if (operation == "+") return add(left, right);

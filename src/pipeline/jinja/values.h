@@ -33,6 +33,7 @@ Result<std::string> to_text(const Value& value);
 // Null where it is no string.
 const String* as_string(const Value& value);
 // A member of an object or an element of a list (from its end where negative); else undefined.
+// Nothing has no members: for an undefined `of`, Jinja raises an error, and its caller here must.
 Value item_of(const Value& of, const Value& key);
 // Code points [begin, end) of a string, elements of a list, as Python slices. Errors: kUnsupported.
 Result<Value> slice_of(const Value& of, const Value& begin, const Value& end);
