@@ -49,9 +49,9 @@ class StackedRows final : public ComputedRows {
  public:
   StackedRows(std::span<const TensorView> parts, const Shape& shape)
       : ComputedRows(shape), parts_(parts.begin(), parts.end()) {
-    layout_ = layout_of(parts_.front());
+    layout_ = wde::code_layout(parts_.front());
     for (const TensorView& part : parts_) {
-      if (layout_of(part) != layout_) layout_.reset();
+      if (wde::code_layout(part) != layout_) layout_.reset();
     }
   }
 
@@ -66,9 +66,6 @@ class StackedRows final : public ComputedRows {
   }
 
  private:
-  static std::optional<CodeLayout> layout_of(const TensorView& part) {
-    return part.computed == nullptr ? std::nullopt : part.computed->code_layout();
-  }
   // The part with the row, which becomes the part's own.
   const TensorView& find(int64_t* row) const {
     size_t i = 0;
