@@ -110,7 +110,11 @@ Result<TensorView> load_table(LoadContext& context, const TensorView& host) {
   const bool aligned = reinterpret_cast<uintptr_t>(host.data) % dtype_size_bytes(host.dtype) == 0;
   if (!readable || (context.device->host_addressable() && !aligned)) return load_f32(context, host);
   context.weight_bytes += host.span_bytes();
-  if (context.planning || context.device->host_addressable()) return host;
+  if (context.device->host_addressable()) {
+    context.mapped_bytes += host.span_bytes();
+    return host;
+  }
+  if (context.planning) return host;
   return upload(context, host.data, host.dtype, host.shape);
 }
 

@@ -1,5 +1,8 @@
 #include "workflow/assembly.h"
 
+#include <algorithm>
+
+#include "base/process_memory.h"
 #include "base/status.h"
 #include "ops/profile.h"
 #include "tensor/device_registry.h"
@@ -54,6 +57,23 @@ Status check_share_prefixes(const Settings& settings, const execution::LoadedMod
       "--share-prefixes: no answer of this model is made of a text's last token alone");
 }
 
+// As many requests of the longest texts as may wait, tokenized.
+size_t queue_bytes(const Settings& settings) {
+  const size_t request = sizeof(schema::SchedulableRequest) + sizeof(schema::Ticket) +
+                         2 * sizeof(int32_t) * static_cast<size_t>(settings.limits.longest());
+  return static_cast<size_t>(settings.options.max_queued_requests) * request;
+}
+
+// And lets go of what it was made from.
+Status load_tokenizer(const Manifest& manifest, Assembly* parts) {
+  const size_t before = heap_in_use_bytes();
+  WDE_ASSIGN_OR_RETURN(parts->tokenizer, manifest.tokenizer(parts->settings));
+  const size_t after = heap_in_use_bytes();
+  parts->settings.tokenizer_bytes = after - std::min(before, after);
+  parts->settings.folder.vocabulary.reset();
+  return {};
+}
+
 ModelInfo describe(const Assembly& assembly) {
   const Settings& settings = assembly.settings;
   ModelInfo info;
@@ -85,11 +105,15 @@ ModelInfo describe(const Assembly& assembly) {
   info.hidden_size = settings.traits.hidden_size;
   info.embedding_size = settings.output.embedding_size;
   info.max_length = settings.limits.max_length;
+  info.vocab_size = std::min(settings.limits.vocab_size, assembly.tokenizer->vocab_size());
   info.max_batch_tokens = static_cast<int>(assembly.memory_plan.budget.max_tokens);
   info.max_batch_requests = static_cast<int>(assembly.memory_plan.budget.max_requests);
   info.threads = settings.workers * settings.threads_per_worker;
   info.weight_bytes = assembly.memory_plan.weight_bytes;
+  info.mapped_bytes = assembly.memory_plan.mapped_bytes;
   info.workspace_bytes = assembly.memory_plan.workspace_bytes;
+  info.tokenizer_bytes = assembly.memory_plan.tokenizer_bytes;
+  info.queue_bytes = queue_bytes(settings);
   info.memory_limit_bytes = assembly.memory_plan.limit_bytes;
   for (const auto& [name, text] : settings.folder.prompts) {
     info.prompt_names.push_back(name);
@@ -120,12 +144,13 @@ Result<Assembly> assemble(const Manifest& manifest, checkpoint::ModelFolder fold
   WDE_RETURN_IF_ERROR(apply_enable_bidirectional(options, &folder));
   WDE_ASSIGN_OR_RETURN(parts.settings, settle(std::move(folder), options, std::move(device)));
   WDE_RETURN_IF_ERROR(manifest.settle(options, &parts.settings));
-  WDE_ASSIGN_OR_RETURN(parts.tokenizer, manifest.tokenizer(parts.settings));
+  WDE_RETURN_IF_ERROR(load_tokenizer(manifest, &parts));
   WDE_ASSIGN_OR_RETURN(parts.model, manifest.model(parts.settings, manifest.heads));
   WDE_RETURN_IF_ERROR(check_share_prefixes(parts.settings, *parts.model));
   WDE_ASSIGN_OR_RETURN(parts.memory_plan, manifest.memory_plan(parts.settings, *parts.model));
   parts.text_tokenizer = make_text_tokenizer(parts.tokenizer);
   parts.info = describe(parts);
+  return_free_heap();  // of files that were read, before batches take it
   if (until == AssembleUntil::kMemoryPlan) return parts;
   parts.input_processor = manifest.input_processor(parts.settings);
   parts.request_processor = manifest.request_processor(parts.settings, parts.tokenizer);

@@ -47,6 +47,7 @@ Status load_parts(const Settings& settings, LoadHeads heads, layers::LoadContext
        .parts = {loaded->add(std::make_unique<heads::HiddenHead>(settings.traits.hidden_size))}}};
   WDE_RETURN_IF_ERROR(heads(settings, context, loaded).with_context(settings.folder.path));
   loaded->weight_bytes = context.weight_bytes;
+  loaded->mapped_bytes = context.mapped_bytes;
   return {};
 }
 
@@ -154,10 +155,12 @@ Result<std::shared_ptr<const execution::LoadedModel>> make_model(const Settings&
 Result<MemoryPlan> plan_memory(const Settings& settings, const execution::LoadedModel& model) {
   MemoryPlan plan{.limit_bytes = memory_limit_bytes(settings),
                   .weight_bytes = model.weight_bytes,
+                  .mapped_bytes = model.mapped_bytes,
+                  .tokenizer_bytes = settings.tokenizer_bytes,
                   .budget = settings.budget};
   for (;;) {
     plan.workspace_bytes = workspace_bytes(settings, model, plan.budget);
-    if (plan.weight_bytes + plan.workspace_bytes <= plan.limit_bytes) break;
+    if (plan.weight_bytes + plan.tokenizer_bytes + plan.workspace_bytes <= plan.limit_bytes) break;
     if (plan.budget.max_tokens <= settings.limits.longest()) {
       return resource_exhausted_error(
           "weights {} + workspace {} for batches of {} tokens (the longest text) exceed the {} "
