@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Times WDE and the other engines on the same texts, threads and precision, taking turns in one run.
 
-For each model, precision and load: every contestant embeds all texts once and its vectors are held against
-sentence-transformers' in f32; then come the rounds, in which each has one turn, in an order that rotates. Before and
+For each model, precision and load: every contestant embeds all texts once and its vectors are held against those of
+--reference (sentence-transformers in f32; of a GGUF file's codes, of the numbers that they stand for); then come the rounds, in which each has one turn, in an order that rotates. Before and
 after each turn a register-only loop measures what the cores can do at that moment.
 
   benchmarks/peers/run.sh --quick
@@ -10,6 +10,10 @@ after each turn a register-only loop measures what the cores can do at that mome
   benchmarks/peers/run.sh --tokenization-only --tokenizers all --threads 1
   benchmarks/peers/run.sh --models bge-base --loads short,passages --precisions int8 --rounds 3
   benchmarks/peers/run.sh --models xlmr-large,bert-large --layers 6 --contestants wde,torch --precisions f32
+  benchmarks/peers/run.sh --models qwen3-0.6b --loads prefill,shared-prefix --contestants wde,llama.cpp,torch \\
+      --precisions f32,bf16,q4_0,q4_k_m
+  benchmarks/peers/run.sh --models mistral-7b --loads prefill --contestants wde,llama.cpp --precisions bf16 --apart \\
+      --reference wde:bf16       # one in memory at a time
 """
 
 import argparse
@@ -30,12 +34,13 @@ import loads
 import models
 import results
 import tokenizer_folders
-from contestant import Contestant, Failed
+from contestant import UNSHARED, Contestant, Failed, is_wde
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-CONTESTANTS = ("wde", "torch", "onnxruntime", "openvino", "ctranslate2")
-PRECISIONS = ("f32", "bf16", "int8")
-LOADS = ("short", "passages", "long", "query", "forward")
+CONTESTANTS = ("wde", "torch", "onnxruntime", "openvino", "ctranslate2", "llama.cpp")
+PRECISIONS = ("f32", "bf16", "int8", "q4_0", "q4_k_m")
+LOADS = ("short", "passages", "long", "query", "forward", "prefill", "shared-prefix")
+CAUSAL_LOADS = ("shared-prefix",)  # what can be shared, only a causal model shares
 TOKENIZATION_LOADS = ("short", "passages", "passages-de", "passages-zh", "long")
 
 
@@ -80,24 +85,42 @@ class Run:
         tokenizer = tokenizers.Tokenizer.from_file(str(model.path / "tokenizer.json"))
         tokenizer.no_padding()
         tokenizer.no_truncation()
-        work = []
-        for load_name in self.arguments.loads:
-            count = self.arguments.texts or loads.TEXTS[load_name][model.size]
-            count = max(8, count // 8) if self.arguments.quick else count
-            load = loads.make_load(load_name, tokenizer, self.arguments.data, count)
-            pathlib.Path(self.file(load.name)).write_text("".join(text + "\n" for text in load.texts))
-            work.append(load)
-        self.reference = self.reference_vectors(model, work)
+        self.progress(f"{name}: texts")
+        work = [self.make_load(load_name, model, tokenizer) for load_name in self.arguments.loads
+                if model.causal or load_name not in CAUSAL_LOADS]
+        references = {}  # by the file that is loaded
         for precision in self.arguments.precisions:
+            self.progress(f"{name} {precision}: making its file")
+            try:
+                file = model.file(precision)
+            except ValueError as error:
+                self.leave_out("all", precision, name, error)
+                continue
+            if file not in references:
+                references[file] = self.reference_vectors(file, work)
+            self.reference = references[file]
             self.compare_precision(model, precision, work)
 
-    def reference_vectors(self, model, work):
-        torch = self.start("torch")
+    def make_load(self, name, model, tokenizer):
+        count = self.arguments.texts or loads.TEXTS[name][model.size]
+        count = max(min(count, 8), count // 8) if self.arguments.quick else count
+        load = loads.make_load(name, tokenizer, self.arguments.data, count)
+        pathlib.Path(self.file(load.name)).write_text("".join(text + "\n" for text in load.texts))
+        return load
+
+    def reference_vectors(self, file, work):
+        name, precision = self.arguments.reference
+        reference = self.start(name)
         try:
-            torch.ask("load", model.path, "f32", self.arguments.threads)
-            return {load.name: self.vectors(torch, load) for load in work}
+            reference.load(file, precision, self.arguments.threads)
+            if not is_wde(name):
+                reference.ask("texts", self.file(work[0].name), work[0].kind)
+                reference.ask("choose", work[0].kind)
+            return {load.name: self.vectors(reference, load) for load in work}
+        except Failed as error:
+            sys.exit(f"--reference {name}:{precision}: {error}")
         finally:
-            torch.end()
+            reference.end()
 
     def vectors(self, contestant, load):
         self.progress(f"{load.name}: vectors of {contestant.name}")
@@ -108,40 +131,56 @@ class Run:
     # A precision.
 
     def compare_precision(self, model, precision, work):
-        contestants = []
-        try:
-            for name in self.arguments.contestants:
-                self.progress(f"{model.name} {precision}: loading {name}")
-                contestant = self.start(name)
-                contestants.append(contestant)
-                try:
-                    reply = contestant.ask("load", model.path, precision, self.arguments.threads)
-                    contestant.form = reply.get("form", "")
-                    self.report["versions"][name] = reply["version"]
-                except Failed as error:
-                    self.leave_out(name, precision, model.name, error)
-                    contestants.pop().end()
-            for load in work:
-                if contestants:
-                    self.compare_load(model, precision, load, contestants)
-        finally:
-            for contestant in contestants:
-                contestant.end()
+        names = list(self.arguments.contestants)
+        if "wde" in names and any(load.name in CAUSAL_LOADS for load in work):
+            names.insert(names.index("wde") + 1, UNSHARED)
+        measured = {load.name: results.LoadResult(model, precision, load) for load in work}
+        together = [[name] for name in names] if self.arguments.apart else [names]
+        for group in together:
+            contestants = self.load_contestants(group, model, precision)
+            try:
+                for load in work:
+                    self.compare_load(measured[load.name], load, contestants)
+                    if group is together[-1]:
+                        self.report_load(measured[load.name])
+            finally:
+                for contestant in contestants:
+                    contestant.end()
 
-    def compare_load(self, model, precision, load, contestants):
-        result = results.LoadResult(model, precision, load)
-        able = [contestant for contestant in contestants if self.prepare(contestant, result, load)]
+    def load_contestants(self, names, model, precision):
+        contestants = []
+        for name in names:
+            self.progress(f"{model.name} {precision}: loading {name}")
+            contestant = self.start(name)
+            try:
+                reply = contestant.load(model.file(precision), precision, self.arguments.threads)
+                contestant.form = reply.get("form", "")
+                self.report["versions"][name] = reply["version"]
+                contestants.append(contestant)
+            except Failed as error:
+                self.leave_out(name, precision, model.name, error)
+                contestant.end()
+        return contestants
+
+    def compare_load(self, result, load, contestants):
+        able = [contestant for contestant in contestants if contestant.name != UNSHARED or load.name in CAUSAL_LOADS]
+        able = [contestant for contestant in able if self.prepare(contestant, result, load)]
         slow = set()
         for round_number in range(self.arguments.rounds):
             start = round_number % len(able) if able else 0
             for contestant in able[start:] + able[:start]:
                 if contestant in slow:
                     continue
-                self.progress(f"{model.name} {precision} {load.name}: round {round_number + 1}, {contestant.name}")
+                self.progress(f"{result.model.name} {result.precision} {load.name}: round {round_number + 1}, "
+                              f"{contestant.name}")
                 begin = time.monotonic()
                 self.turn(contestant, result, load)
-                if time.monotonic() - begin > self.arguments.slow_seconds and contestant.name != "wde":
+                if time.monotonic() - begin > self.arguments.slow_seconds and not is_wde(contestant.name):
                     slow.add(contestant)
+
+    def report_load(self, result):
+        if not result.entries:
+            return
         self.report["loads"].append(result.summary())
         self.progress("")
         print("\n" + results.load_table(self.report["loads"][-1]), flush=True)
@@ -150,17 +189,17 @@ class Run:
         """Its fastest form for this load, and whether it computes the same."""
         try:
             contestant.ask("texts", self.file(load.name), load.kind)
-            if contestant.name != "wde":
+            if not is_wde(contestant.name):
                 self.progress(f"{load.name}: choosing how {contestant.name} runs")
                 contestant.form = contestant.ask("choose", load.kind)["form"]
             vectors = self.vectors(contestant, load)
         except Failed as error:
             self.leave_out(contestant.name, result.precision, f"{result.model.name} {load.name}", error)
             return False
-        agreement = results.Agreement(vectors, self.reference[load.name], result.precision)
+        agreement = results.Agreement(vectors, self.reference[load.name], result.precision, contestant.name)
         if agreement.refusal:
-            if contestant.name == "wde":
-                sys.exit(f"wde {result.precision}, {load.name}: {agreement.refusal}")
+            if is_wde(contestant.name):
+                sys.exit(f"{contestant.name} {result.precision}, {load.name}: {agreement.refusal}")
             self.leave_out(contestant.name, result.precision, f"{result.model.name} {load.name}", agreement.refusal)
             return False
         result.add(contestant.name, contestant.form, agreement)
@@ -263,16 +302,29 @@ def listed(allowed=None):
     return parse
 
 
+def reference(text):
+    name, _, precision = text.partition(":")
+    if name not in CONTESTANTS or precision not in PRECISIONS[:2]:
+        raise argparse.ArgumentTypeError(f"{text!r}: a contestant, a colon, f32 or bf16")
+    return name, precision
+
+
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", type=listed(), default=["minilm"],
-                        help=f"of minilm, {', '.join(models.SHAPES)} (random weights), or folders (default: minilm)")
+                        help=f"of minilm, {', '.join(models.NAMES)} (random weights), or folders (default: minilm)")
     parser.add_argument("--model", help="the folder of one model: as --models FOLDER")
     parser.add_argument("--layers", type=int, help="cut models of random weights to so many layers")
-    parser.add_argument("--loads", type=listed(LOADS), default=list(LOADS), help=f"of {', '.join(LOADS)}")
-    parser.add_argument("--precisions", type=listed(PRECISIONS), default=list(PRECISIONS), help="of f32, bf16, int8")
+    parser.add_argument("--loads", type=listed(LOADS), default=list(LOADS[:5]),
+                        help=f"of {', '.join(LOADS)} (default: the first five)")
+    parser.add_argument("--precisions", type=listed(PRECISIONS), default=list(PRECISIONS[:3]),
+                        help="of f32, bf16, int8 (the default) and, as GGUF files of decoders, q4_0 and q4_k_m")
     parser.add_argument("--contestants", type=listed(CONTESTANTS), default=list(CONTESTANTS),
                         help=f"of {', '.join(CONTESTANTS)}")
+    parser.add_argument("--reference", type=reference, default=("torch", "f32"), metavar="NAME:PRECISION",
+                        help="the contestant whose vectors the others' are held against (default torch:f32)")
+    parser.add_argument("--apart", action="store_true",
+                        help="one contestant after the other, not in turns: where memory does not hold them all")
     parser.add_argument("--no-tokenization", action="store_true", help="leave tokenization alone out")
     parser.add_argument("--tokenization-only", action="store_true", help="time nothing else")
     parser.add_argument("--tokenizers", type=listed(), default=["minilm"],

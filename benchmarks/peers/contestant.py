@@ -14,13 +14,20 @@ WORKER = pathlib.Path(__file__).with_name("worker.py")
 LIBC = ctypes.CDLL(None)
 
 
+UNSHARED = "wde-unshared"  # WDE that computes a common beginning of texts in each of them
+
+
+def is_wde(name):
+    return name in ("wde", UNSHARED)
+
+
 class Failed(Exception):
     """The contestant said no, or fell."""
 
 
 class Contestant:
     def __init__(self, name, wde, threads, log):
-        command = [wde] if name == "wde" else [sys.executable, str(WORKER), name]
+        command = [wde] if is_wde(name) else [sys.executable, str(WORKER), name]
         environment = os.environ | {
             "OMP_NUM_THREADS": str(threads), "RAYON_NUM_THREADS": str(threads),
             "TOKENIZERS_PARALLELISM": "true" if threads > 1 else "false",
@@ -28,6 +35,11 @@ class Contestant:
         self.name = name
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
                                         env=environment, preexec_fn=die_with_parent)
+
+    def load(self, path, precision, threads):
+        if self.name == UNSHARED:
+            self.ask("share", "false")
+        return self.ask("load", path, precision, threads)
 
     def ask(self, *words, timeout=900):
         """Its answer, while it alone runs."""

@@ -8,6 +8,9 @@ import math
 import pathlib
 import shutil
 
+import decoders
+import gguf_files
+import module_files
 from loads import LIMIT
 
 
@@ -41,7 +44,7 @@ SHAPES = {
                               ("position_biased_input", False), ("max_relative_positions", -1),
                               ("type_vocab_size", 0), ("layer_norm_eps", 1e-7), ("pad_token_id", 0))),
 }
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+NAMES = (*SHAPES, *decoders.SHAPES)
 
 
 @dataclasses.dataclass
@@ -55,6 +58,18 @@ class Model:
     @property
     def layers(self):
         return self.config["num_hidden_layers"]
+
+    @property
+    def causal(self):
+        return self.config["model_type"] in gguf_files.ARCHITECTURES
+
+    def file(self, precision):
+        """What contestants load: the folder, or the GGUF file with its codes of few bits."""
+        if precision not in gguf_files.QUANTIZED:
+            return self.path
+        if not self.random or not self.causal:
+            raise ValueError(f"{precision} is made for the decoders of random weights only")
+        return gguf_files.path_of(self.path, precision)
 
     def flops(self, lengths):
         """The model's own multiply-adds, each counted as two, without padding and without what depends on weights
@@ -107,7 +122,8 @@ def met_positions(tokens, buckets, positions):
     return sum(1 + on_a_side[i] + on_a_side[tokens - 1 - i] for i in range(tokens))
 
 
-PRODUCTS = {"modernbert": modernbert_products, "deberta-v2": deberta_products}
+PRODUCTS = {"modernbert": modernbert_products, "deberta-v2": deberta_products, "qwen3": decoders.products,
+            "mistral": decoders.products}
 
 
 # ------------------------------------------------------------------ the folders
@@ -115,12 +131,12 @@ PRODUCTS = {"modernbert": modernbert_products, "deberta-v2": deberta_products}
 
 def make_model(name, minilm, folder, layers=None):
     """`layers`: fewer than the shape has."""
-    if name in SHAPES:
-        shape = SHAPES[name]
+    if name in NAMES:
+        shape, make = (SHAPES[name], make_random) if name in SHAPES else (decoders.SHAPES[name], decoders.make)
         shape = dataclasses.replace(shape, layers=min(shape.layers, layers or shape.layers))
         path = folder / f"{name}-{shape.layers}-layers"
         if not (path / "complete").exists():
-            make_random(path, minilm, shape)
+            make(path, minilm, shape)
         return Model(name, path, json.loads((path / "config.json").read_text()), shape.size, True)
     source = minilm if name == "minilm" else pathlib.Path(name)
     path = raise_limit(source.resolve(), folder)
@@ -143,7 +159,6 @@ def raise_limit(source, folder):
 
 
 def make_random(path, minilm, shape):
-    """With MiniLM's tokenizer, whatever the shape's own: what is computed for a token does not depend on it."""
     import torch
     import transformers
     shutil.rmtree(path, ignore_errors=True)
@@ -156,16 +171,5 @@ def make_random(path, minilm, shape):
     if shape.architecture == "BertModel":
         fields["position_embedding_type"] = "absolute"  # CTranslate2's converter asks for it
     architecture(architecture.config_class(**fields)).save_pretrained(path)
-    for name in TOKENIZER_FILES:
-        shutil.copyfile(minilm / name, path / name)
-    package = "sentence_transformers.models."
-    modules = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")]
-    (path / "modules.json").write_text(json.dumps(
-        [{"idx": i, "name": str(i), "path": where, "type": package + kind} for i, (where, kind) in enumerate(modules)]))
-    (path / "1_Pooling").mkdir()
-    (path / "2_Normalize").mkdir()
-    (path / "1_Pooling" / "config.json").write_text(json.dumps(
-        {"word_embedding_dimension": shape.hidden, "pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True,
-         "pooling_mode_max_tokens": False, "pooling_mode_mean_sqrt_len_tokens": False}))
-    (path / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": LIMIT, "do_lower_case": False}))
+    module_files.write(path, minilm, shape.hidden, "mean_tokens")
     (path / "complete").touch()

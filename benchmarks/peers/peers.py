@@ -12,7 +12,9 @@ import pathlib
 
 import numpy as np
 
+import gguf_files
 from graph import Cache
+from loads import LIMIT
 
 GRAPHED = ("bert", "xlm-roberta")  # model_types of which graph.py makes the other engines' files
 
@@ -39,16 +41,35 @@ class Torch:
         return f"torch {torch.__version__}, sentence-transformers {sentence_transformers.__version__}"
 
     def load(self, model, dtype, threads):
-        import sentence_transformers
         import torch
         dtypes = {"f32": torch.float32, "bf16": torch.bfloat16}
         if dtype not in dtypes:
             raise Refused("quantizes no transformer on the CPU since torch.ao left it")
         torch.set_num_threads(threads)
         self.torch = torch
+        if model.endswith(".gguf"):
+            self.load_gguf(pathlib.Path(model), dtypes[dtype])
+        else:
+            self.load_folder(model, dtypes[dtype])
+
+    def load_folder(self, model, dtype):
+        import sentence_transformers
         self.attention = "eager" if model_type(model) == "deberta-v2" else "sdpa"
         self.st = sentence_transformers.SentenceTransformer(
-            model, device="cpu", model_kwargs={"dtype": dtypes[dtype], "attn_implementation": self.attention}).eval()
+            model, device="cpu", model_kwargs={"dtype": dtype, "attn_implementation": self.attention}).eval()
+        self.vectors = lambda features: self.st(features)["sentence_embedding"]
+
+    def load_gguf(self, path, dtype):
+        """Its codes as the numbers that they stand for: a reference, not a contestant."""
+        import transformers
+        self.attention = "sdpa"
+        model = transformers.AutoModel.from_pretrained(str(path.parent), gguf_file=path.name, dtype=dtype).eval()
+
+        def last_states(features):
+            last = features["attention_mask"].sum(1) - 1
+            return model(**features).last_hidden_state[self.torch.arange(len(last)), last]
+
+        self.vectors = last_states
 
     def forms(self, _):
         return [{"sdpa": "SDPA", "eager": "eager attention"}[self.attention]]
@@ -62,7 +83,7 @@ class Torch:
 
     def forward(self, ids, mask):
         features = {"input_ids": self.torch.from_numpy(ids), "attention_mask": self.torch.from_numpy(mask)}
-        return self.st(features)["sentence_embedding"].float().numpy()
+        return self.vectors(features).float().numpy()
 
 
 class OnnxRuntime:
@@ -191,4 +212,86 @@ class CTranslate2:
         return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
-PEERS = {"torch": Torch, "onnxruntime": OnnxRuntime, "openvino": OpenVino, "ctranslate2": CTranslate2}
+class LlamaCpp:
+    """Last-token embeddings of llama.cpp, by its own C API; nothing is padded."""
+
+    FORMS = {f"{name}{', flash attention' if flash else ''}": (tokens, flash)
+             for name, tokens in (("a text at once", LIMIT), ("2048 tokens at once", 2048)) for flash in (False, True)}
+
+    def version(self):
+        import llama_cpp
+        return f"llama-cpp-python {llama_cpp.__version__}"
+
+    def load(self, model, dtype, threads):
+        import llama_cpp
+        if dtype not in gguf_files.QUANTIZED:
+            known = model_type(model)
+            if known not in gguf_files.ARCHITECTURES:
+                raise Refused(f"no GGUF file of {known} is made for it here")
+            model = gguf_files.path_of(model, {"int8": "q8_0"}.get(dtype, dtype))
+        self.api = llama_cpp
+        self.threads = threads
+        llama_cpp.llama_backend_init()
+        parameters = llama_cpp.llama_model_default_params()
+        self.model = llama_cpp.llama_model_load_from_file(str(model).encode(), parameters)
+        if not self.model:
+            raise Refused(f"does not load {model}")
+        self.columns = llama_cpp.llama_model_n_embd(self.model)
+        self.context = None
+
+    def forms(self, kind):
+        return [form for form, (tokens, _) in self.FORMS.items() if tokens == LIMIT or kind != "query"]
+
+    def open(self, form):
+        self.tokens, flash = self.FORMS[form]
+        if self.context:
+            self.api.llama_batch_free(self.batch)
+            self.api.llama_free(self.context)
+        self.sequences = 1 if self.tokens == LIMIT else self.tokens // 8
+        parameters = self.api.llama_context_default_params()
+        parameters.n_ctx = parameters.n_batch = parameters.n_ubatch = self.tokens
+        parameters.n_seq_max = self.sequences
+        parameters.kv_unified = True
+        parameters.n_threads = parameters.n_threads_batch = self.threads
+        parameters.embeddings = True
+        parameters.pooling_type = self.api.LLAMA_POOLING_TYPE_LAST
+        parameters.flash_attn_type = (self.api.LLAMA_FLASH_ATTN_TYPE_ENABLED if flash
+                                      else self.api.LLAMA_FLASH_ATTN_TYPE_DISABLED)
+        self.context = self.api.llama_init_from_model(self.model, parameters)
+        if not self.context:
+            raise RuntimeError(f"llama.cpp does not run as: {form}")
+        self.batch = self.api.llama_batch_init(self.tokens, 0, 1)
+
+    def run(self, batches):
+        return [self.rows([row[:count].tolist() for row, count in zip(ids, mask.sum(1))]) for ids, mask in batches]
+
+    def rows(self, texts):
+        """As many texts at once as there is room for."""
+        rows, part, tokens = [], [], 0
+        for text in texts:
+            if part and (tokens + len(text) > self.tokens or len(part) == self.sequences):
+                rows += self.decode(part)
+                part, tokens = [], 0
+            part.append(text)
+            tokens += len(text)
+        return np.stack(rows + self.decode(part))
+
+    def decode(self, texts):
+        api, batch = self.api, self.batch
+        at = 0
+        for sequence, text in enumerate(texts):
+            for position, token in enumerate(text):
+                batch.token[at], batch.pos[at] = token, position
+                batch.n_seq_id[at], batch.seq_id[at][0] = 1, sequence
+                batch.logits[at] = 1
+                at += 1
+        batch.n_tokens = at
+        api.llama_memory_clear(api.llama_get_memory(self.context), True)
+        if api.llama_decode(self.context, batch) != 0:
+            raise RuntimeError("llama_decode failed")
+        return [np.ctypeslib.as_array(api.llama_get_embeddings_seq(self.context, sequence), (self.columns,)).copy()
+                for sequence in range(len(texts))]
+
+
+PEERS = {"torch": Torch, "onnxruntime": OnnxRuntime, "openvino": OpenVino, "ctranslate2": CTranslate2,
+         "llama.cpp": LlamaCpp}

@@ -2,21 +2,25 @@
 
 import numpy as np
 
-LEAST_COSINE = {"f32": 0.999, "bf16": 0.99, "int8": 0.99}
+from contestant import UNSHARED, is_wde
+
+LEAST_COSINE = {"f32": 0.999, "bf16": 0.99, "int8": 0.99, "q4_0": 0.99, "q4_k_m": 0.99}
 
 
 class Agreement:
-    """Cosines to sentence-transformers' f32 vectors. In int8 a low one is told, not refused."""
+    """Cosines to the reference's vectors, of codes of few bits to those of the numbers that they stand for. A low one
+    is told, not refused, where activations are quantized too: in int8, and by peers that multiply such codes."""
 
-    def __init__(self, vectors, reference, precision):
+    def __init__(self, vectors, reference, precision, contestant):
         norms = np.linalg.norm(vectors, axis=1) * np.linalg.norm(reference, axis=1)
         cosines = (vectors * reference).sum(1) / norms
         self.least = float(np.nan_to_num(cosines, nan=-1).min())
         self.first_percentile = float(np.percentile(np.nan_to_num(cosines, nan=-1), 1))
         self.low = self.least < LEAST_COSINE[precision]
         self.refusal = None
-        if self.low and precision != "int8":
-            self.refusal = f"computes something else: cosine to f32 down to {self.least:.4f}"
+        told = precision == "int8" or (precision.startswith("q4_") and not is_wde(contestant))
+        if self.low and not told:
+            self.refusal = f"computes something else: cosine to the reference down to {self.least:.4f}"
 
 
 class LoadResult:
@@ -49,7 +53,8 @@ class LoadResult:
         contestants = [self.contestant(entry) for entry in self.entries.values() if entry["rates"]]
         return {"model": self.model.name, "random_weights": self.model.random, "precision": self.precision,
                 "load": self.load.name, "texts": len(self.load.texts), "tokens": self.load.tokens,
-                "gflop_per_pass": self.flops * 1e-9, "contestants": contestants, "ratio": self.ratio()}
+                "gflop_per_pass": self.flops * 1e-9, "contestants": contestants, "ratio": self.ratio(),
+                "sharing_ratio": self.sharing_ratio()}
 
     def contestant(self, entry):
         tokens = self.load.tokens / len(self.load.texts)
@@ -66,7 +71,7 @@ class LoadResult:
 
     def ratio(self):
         """WDE's rate (for queries its median latency) over the fastest peer's, round by round."""
-        peers = [entry for name, entry in self.entries.items() if name != "wde" and entry["rates"]]
+        peers = [entry for name, entry in self.entries.items() if not is_wde(name) and entry["rates"]]
         if "wde" not in self.entries or not peers:
             return None
         fastest = max(peers, key=lambda entry: np.median(entry["rates"]))
@@ -74,6 +79,13 @@ class LoadResult:
         if self.load.kind == "query":
             ratios = [1 / ratio for ratio in ratios]
         return {"peer": fastest["name"], "low_cosine": fastest["low_cosine"]} | spread(ratios)
+
+    def sharing_ratio(self):
+        """WDE's rate over its own without shared prefixes, round by round."""
+        if "wde" not in self.entries or UNSHARED not in self.entries:
+            return None
+        return spread([shared / apart for shared, apart in
+                       zip(self.entries["wde"]["rates"], self.entries[UNSHARED]["rates"])])
 
 
 def spread(values):
@@ -103,11 +115,11 @@ def load_table(summary):
                      f"{100 * one['share_of_peak']['median']:7.1f} %{one['cosine_p01']:12.4f}{one['least_cosine']:8.4f}"
                      f"{' *' if one['low_cosine'] else '  '} {one['form']}")
     if any(one["low_cosine"] for one in summary["contestants"]):
-        lines.append("  * some of its vectors are further than 0.99 from those of f32")
+        lines.append("  * some of its vectors are further than 0.99 from the reference's")
     peaks = [one["peak_gflops"]["median"] for one in summary["contestants"]]
     if peaks:
         lines.append(f"  peak {np.median(peaks):.0f} {'Gop/s' if summary['precision'] == 'int8' else 'GFLOP/s'}"
-                     + ratio_text(summary, "; "))
+                     + ratio_text(summary, "; ") + sharing_text(summary))
     return "\n".join(lines)
 
 
@@ -120,14 +132,22 @@ def ratio_text(summary, before=""):
             f"{ratio['median']:.2f} ({ratio['least']:.2f}–{ratio['most']:.2f})")
 
 
+def sharing_text(summary):
+    ratio = summary["sharing_ratio"]
+    if ratio is None:
+        return ""
+    return f"; wde / {UNSHARED}: {ratio['median']:.2f} ({ratio['least']:.2f}–{ratio['most']:.2f})"
+
+
 def ratio_table(report):
     lines = ["WDE over the fastest peer of the same precision (queries: its p50, the less the better), "
              "median of the rounds, least–most; WDE's share of the measured peak"]
     for summary in report["loads"]:
         ours = [one for one in summary["contestants"] if one["name"] == "wde"]
-        if ours and summary["ratio"]:
-            lines.append(f"  {summary['model']:12}{summary['precision']:6}{summary['load']:10}"
-                         f"{ratio_text(summary):50}{100 * ours[0]['share_of_peak']['median']:6.1f} %")
+        if ours and (summary["ratio"] or summary["sharing_ratio"]):
+            ratios = (ratio_text(summary) + sharing_text(summary)).removeprefix("; ")
+            lines.append(f"  {summary['model']:12}{summary['precision']:8}{summary['load']:14}"
+                         f"{ratios:50}{100 * ours[0]['share_of_peak']['median']:6.1f} %")
     for one in report["tokenization"]:
         lines.append(f"  {'tokenization':13}{one['tokenizer']:31}{one['load']:12}wde / tokenizers, {one['threads']} thread(s): "
                      f"{one['ratio']['median']:.2f} ({one['ratio']['least']:.2f}–{one['ratio']['most']:.2f})")

@@ -13,7 +13,9 @@ if [ ! -e "$stamp" ]; then
   echo "Installing the peers into build/peers-venv" >&2
   mkdir -p build
   build/peers-venv/bin/python -m pip --version >/dev/null 2>&1 || python3 -m venv --clear build/peers-venv
-  build/peers-venv/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers/requirements.txt
+  # llama.cpp comes as source: for this CPU, which takes some minutes.
+  CMAKE_ARGS="-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF -DMTMD_BUILD=OFF" \
+    build/peers-venv/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers/requirements.txt
   touch "$stamp"
 fi
 

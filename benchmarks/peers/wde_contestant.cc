@@ -1,6 +1,7 @@
 // WDE's side of benchmarks/peers: a program that benchmarks/peers/compare.py talks to over its
 // standard streams. A request is a line of words with tabs between them, the answer one line of
 // JSON, {"error": "…"} when it could not be done:
+//   share true|false           whether the engine to be loaded may compute a common beginning once
 //   load MODEL DTYPE THREADS   loads the engine
 //   texts FILE KIND            one text a line; KIND "forward" tokenizes them now, else later
 //   vectors FILE               embeds them all, and writes f32 vectors
@@ -18,8 +19,10 @@
 #include <fstream>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -58,10 +61,19 @@ class Contestant {
     return needs == Needs::kNothing || (engine_ != nullptr && !inputs_.empty());
   }
 
+  Reply share(const Words& words) {
+    if (words[1] != "true" && words[1] != "false") {
+      return Status(StatusCode::kInvalidArgument, "share: true or false, not " + words[1]);
+    }
+    share_prefixes_ = words[1] == "true";
+    return boost::json::object{};
+  }
+
   Reply load(const Words& words) {
     EngineOptions options;
     options.model = words[1];
-    options.dtype = words[2];
+    options.dtype = words[2].starts_with(kCodes) ? "bf16" : words[2];
+    options.share_prefixes = share_prefixes_;
     options.threads = std::stoi(words[3]);
     auto engine = Engine::load(options);
     if (!engine.ok()) return engine.status();
@@ -153,10 +165,14 @@ class Contestant {
   }
 
   Reply peak(const Words& words) {
-    return boost::json::object{{"gflops", peak_gflops(words[1], std::stoi(words[2]))}};
+    // Codes of few bits are multiplied as f32.
+    const std::string dtype = words[1].starts_with(kCodes) ? "f32" : words[1];
+    return boost::json::object{{"gflops", peak_gflops(dtype, std::stoi(words[2]))}};
   }
 
  private:
+  static constexpr std::string_view kCodes = "q4_";  // how precisions of a GGUF file's codes begin
+
   // A pass over some thousand sentences takes a millisecond: starting threads for each would show.
   static constexpr int kPassesOfThreads = 8;
   static constexpr size_t kTextsAtOnce = 16;  // that a thread takes
@@ -197,6 +213,7 @@ class Contestant {
   const TextTokenizer* tokenizer_ = nullptr;
   std::vector<Input> inputs_;
   size_t next_ = 0;
+  std::optional<bool> share_prefixes_;  // unset: where they can be
 };
 
 struct Command {
@@ -207,6 +224,7 @@ struct Command {
 };
 
 constexpr Command kCommands[] = {
+    {"share", 2, Needs::kNothing, &Contestant::share},
     {"load", 4, Needs::kNothing, &Contestant::load},
     {"texts", 3, Needs::kTokenizer, &Contestant::texts},
     {"vectors", 2, Needs::kEngineAndTexts, &Contestant::vectors},

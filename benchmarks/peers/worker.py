@@ -5,6 +5,7 @@ timed, each is tried on a part of it, and the fastest stays."""
 
 import json
 import os
+import pathlib
 import sys
 import time
 
@@ -30,7 +31,9 @@ class Worker:
         return {"version": self.peer.version()}
 
     def tokenizer_only(self, model):
-        self.tokenizer = tokenizers.Tokenizer.from_file(f"{model}/tokenizer.json")
+        path = pathlib.Path(model)  # a folder, or a GGUF file somewhere in one
+        folder = next(folder for folder in (path, *path.parents) if (folder / "tokenizer.json").exists())
+        self.tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
         self.tokenizer.no_padding()
         self.tokenizer.enable_truncation(LIMIT)
         return {"version": tokenizers.__version__}

@@ -40,12 +40,17 @@ struct ModelInfo {
   std::vector<std::string> labels;  // of kClassify and kClassifyTokens, in the logits' order
   int hidden_size = 0;              // columns of kHidden
   int embedding_size = 0;           // columns of kEmbed; 0 where it is not served
+  int vocab_size = 0;               // token ids are below it
   int max_length = 0;               // tokens
   int max_batch_tokens = 0;
   int max_batch_requests = 0;
   int threads = 0;  // that compute, of all workers
   size_t weight_bytes = 0;
-  size_t workspace_bytes = 0;  // of all workers
+  size_t mapped_bytes = 0;  // of these, tables that are read where the files are mapped: resident
+                            // as far as they were read, and the system may take them back
+  size_t workspace_bytes = 0;  // of all workers, batches in flight included
+  size_t tokenizer_bytes = 0;  // 0 where the allocator does not tell
+  size_t queue_bytes = 0;      // at most: ids of max_queued_requests texts of max_length tokens
   size_t memory_limit_bytes = 0;
   std::vector<std::string> prompt_names;
   std::vector<std::string> prompts;  // their texts, in the same order

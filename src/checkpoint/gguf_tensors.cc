@@ -96,9 +96,7 @@ class ReorderedRows : public ComputedRows {
   void read_row(int64_t row, float* to) const override {
     read_f32(from_.slice_rows(source_row(row), 1), to);
   }
-  std::optional<CodeLayout> code_layout() const override {
-    return from_.computed == nullptr ? std::nullopt : from_.computed->code_layout();
-  }
+  std::optional<CodeLayout> code_layout() const override { return wde::code_layout(from_); }
   void read_codes(int64_t row, uint8_t* codes, float* scales, float* offsets) const override {
     from_.computed->read_codes(source_row(row), codes, scales, offsets);
   }

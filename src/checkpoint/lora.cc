@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "checkpoint/lora_config.h"
+#include "checkpoint/lora_layout.h"
 #include "checkpoint/nearest_name.h"
 #include "checkpoint/safetensors.h"
 #include "checkpoint/torch_file.h"
@@ -26,6 +27,13 @@ struct Pair {
   TensorView down, up;
   std::string down_name, up_name;
   bool embedding = false;  // A is [r, tokens], B [columns, r]; the matrix is [tokens, columns]
+
+  // Whether B A, or where the matrix is stored `transposed` its transpose, has this shape.
+  bool fits(const Shape& matrix, bool transposed) const {
+    const int64_t out = up.rows(), in = down.row_elements();
+    return up.row_elements() == down.rows() &&
+           matrix == (transposed ? Shape{in, out} : Shape{out, in});
+  }
 };
 
 struct Adapter {
@@ -50,6 +58,11 @@ class RecentFactors {
       owner_ = owner;
     }
     return factors_;
+  }
+  void drop() {
+    const std::lock_guard lock(mutex_);
+    owner_ = nullptr;
+    factors_.reset();
   }
 
  private:
@@ -130,17 +143,17 @@ class MergedSource final : public WeightSource {
     WDE_ASSIGN_OR_RETURN(const TensorView base, whole == whole_.end()
                                                     ? base_->tensor(name)
                                                     : adapter_->tensor(whole->second));
-    const int64_t rank = pair.down.rows();
-    const Shape inputs = transposed ? Shape{base.rows(), pair.up.rows()}
-                                    : Shape{pair.up.rows(), pair.down.row_elements()};
-    const bool fits = base.shape.rank() == 2 && base.shape == inputs &&
-                      (!transposed || pair.down.row_elements() == base.rows()) &&
-                      pair.up.row_elements() == rank;
-    if (!fits) {
-      return data_loss_error("tensors \"{}\" {} and \"{}\" {} do not fit \"{}\" {} of the model",
+    if (!pair.fits(base.shape, transposed)) {
+      return data_loss_error("tensors \"{}\" {} and \"{}\" {} do not fit \"{}\" {} of the model{}",
                              pair.down_name, pair.down.shape.to_string(), pair.up_name,
-                             pair.up.shape.to_string(), name, base.shape.to_string());
+                             pair.up.shape.to_string(), name, base.shape.to_string(),
+                             pair.embedding || !pair.fits(base.shape, !transposed) ? ""
+                             : transposed
+                                 ? ", which is stored [out, in] against \"fan_in_fan_out\": true"
+                                 : ", which is stored [in, out] against \"fan_in_fan_out\": false");
     }
+    if (!pair.embedding)
+      WDE_RETURN_IF_ERROR(check_layout(unchanged(), name, base.shape, transposed));
     merged_[name] = std::make_unique<MergedRows>(base, pair, scale, transposed, &recent_);
     return {};
   }
@@ -166,12 +179,14 @@ class MergedSource final : public WeightSource {
     }
     return names;
   }
-  std::vector<std::string> unread_changes() const override {
-    std::vector<std::string> unread = base_->unread_changes();
+  const WeightSource& unchanged() const override { return base_->unchanged(); }
+  std::vector<AdapterTensor> unread_changes() const override {
+    std::vector<AdapterTensor> unread = base_->unread_changes();
     const std::lock_guard lock(mutex_);
     const auto add = [&](const auto& changes) {
       for (const auto& [name, change] : changes) {
-        if (read_.find(name) == read_.end()) unread.push_back(name);
+        if (read_.find(name) == read_.end())
+          unread.push_back({.name = name, .brought = !base_->has(name)});
       }
     };
     add(merged_);
@@ -180,6 +195,7 @@ class MergedSource final : public WeightSource {
   }
 
   void drop_pages() const override {
+    recent_.drop();
     base_->drop_pages();
     adapter_->drop_pages();
   }

@@ -11,6 +11,12 @@
 
 namespace wde::checkpoint {
 
+// A tensor that an adapter changed or brought.
+struct AdapterTensor {
+  std::string name;
+  bool brought = false;  // the model's weights have none of that name
+};
+
 // Immutable; thread-safe. Views point into the source (mapped files, or rows that it computes:
 // tensor/computed_rows.h) and live as long as it does.
 class WeightSource {
@@ -21,8 +27,10 @@ class WeightSource {
   // Errors: kNotFound (names the tensor and the nearest name there is).
   virtual Result<TensorView> tensor(std::string_view name) const = 0;
   virtual std::vector<std::string> names() const = 0;
-  // Tensors that an adapter changed or brought and that nobody has asked for so far.
-  virtual std::vector<std::string> unread_changes() const { return {}; }
+  // What lies beneath adapters.
+  virtual const WeightSource& unchanged() const { return *this; }
+  // Those of adapters that nobody has asked for so far.
+  virtual std::vector<AdapterTensor> unread_changes() const { return {}; }
   // Lets go of mapped pages: for when all has been read that will be. Views stay valid; what is
   // read again comes back from the page cache.
   virtual void drop_pages() const {}

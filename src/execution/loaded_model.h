@@ -24,6 +24,7 @@ struct LoadedModel {
   std::vector<std::unique_ptr<heads::Head>> heads;
   std::vector<TaskHeads> tasks;  // that the workflow serves
   size_t weight_bytes = 0;
+  size_t mapped_bytes = 0;  // of these, tables that are read where the checkpoint is mapped
 
   // Takes a head over; the pointer is for `tasks`.
   const heads::Head* add(std::unique_ptr<heads::Head> head);

@@ -14,8 +14,11 @@ class Head {
   virtual ~Head() = default;
   virtual Rows rows() const = 0;
   virtual int64_t columns() const = 0;
-  // Whether a sequence's row depends on its last token's hidden state alone.
+  // Whether a sequence's row depends on its last token's hidden state alone; of the last one that
+  // is not `passed_over_id()`.
   virtual bool reads_last_token_only() const { return false; }
+  // -1: every token counts.
+  virtual int32_t passed_over_id() const { return -1; }
   // hidden [T, C] in the model's dtype -> out f32 [B or T, columns], contiguous. Workspace from the
   // context's arena.
   virtual void forward(ops::OpContext& context, const TensorView& hidden,

@@ -41,6 +41,15 @@ Result<std::unique_ptr<Head>> LogitsHead::load(layers::LoadContext& context,
   return std::unique_ptr<Head>(std::move(head));
 }
 
+bool LogitsHead::reads_last_token_only() const {
+  return pooling_ && (pooling_->pooling == ops::Pooling::kLast ||
+                      pooling_->pooling == ops::Pooling::kLastUnmarked);
+}
+
+int32_t LogitsHead::passed_over_id() const {
+  return pooling_ && pooling_->pooling == ops::Pooling::kLastUnmarked ? pooling_->marker : -1;
+}
+
 TensorView LogitsHead::apply_dense(ops::OpContext& context, const TensorView& x) const {
   if (!dense_) return x;
   const TensorView y = context.arena.allocate(DType::kF32, {x.rows(), dense_->outputs()});

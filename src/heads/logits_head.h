@@ -18,6 +18,8 @@ class LogitsHead final : public Head {
 
   Rows rows() const override { return pooling_ ? Rows::kPerSequence : Rows::kPerToken; }
   int64_t columns() const override { return output_.outputs(); }
+  bool reads_last_token_only() const override;
+  int32_t passed_over_id() const override;
   void forward(ops::OpContext& context, const TensorView& hidden, const layers::TokenBatch& batch,
                const TensorView& out) const override;
 

@@ -29,11 +29,10 @@ Result<std::unique_ptr<FeedForward>> GatedMlp::load(LoadContext& context, const 
                                                     ops::Activation activation) {
   auto mlp = std::make_unique<GatedMlp>();
   mlp->activation_ = activation;
-  std::unique_ptr<ComputedRows> weight_storage, bias_storage;
-  const TensorView weight =
-      stack_rows(std::array{weights.gate_weight, weights.up_weight}, &weight_storage);
-  const TensorView bias = stack_rows(std::array{weights.gate_bias, weights.up_bias}, &bias_storage);
-  WDE_ASSIGN_OR_RETURN(mlp->gate_up_, Linear::load(context, weight, bias));
+  WDE_ASSIGN_OR_RETURN(
+      mlp->gate_up_,
+      StackedLinear::load(context, std::array{weights.gate_weight, weights.up_weight},
+                          std::array{weights.gate_bias, weights.up_bias}));
   WDE_ASSIGN_OR_RETURN(mlp->down_, Linear::load(context, weights.down_weight, weights.down_bias));
   return std::unique_ptr<FeedForward>(std::move(mlp));
 }

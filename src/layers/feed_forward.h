@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "layers/linear.h"
+#include "layers/stacked_linear.h"
 #include "layers/token_batch.h"
 
 namespace wde::layers {
@@ -57,7 +58,7 @@ class GatedMlp final : public FeedForward {
   std::string_view backend() const override { return gate_up_.backend(); }
 
  private:
-  Linear gate_up_;  // [2 F, C]: gate, then up
+  StackedLinear gate_up_;  // [2 F, C]: gate, then up
   Linear down_;
   ops::Activation activation_ = ops::Activation::kNone;
 };

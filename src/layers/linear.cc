@@ -4,15 +4,8 @@
 #include "tensor/computed_rows.h"
 
 namespace wde::layers {
-namespace {
 
 using ops::WeightFormat;
-
-std::optional<CodeLayout> code_layout(const TensorView& weight) {
-  return weight.computed == nullptr ? std::nullopt : weight.computed->code_layout();
-}
-
-}  // namespace
 
 Result<Linear> Linear::load(LoadContext& context, const TensorView& weight, const TensorView& bias,
                             ops::Activation activation, const LowRankWeights& low_rank) {

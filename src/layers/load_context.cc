@@ -49,9 +49,9 @@ class StackedRows final : public ComputedRows {
  public:
   StackedRows(std::span<const TensorView> parts, const Shape& shape)
       : ComputedRows(shape), parts_(parts.begin(), parts.end()) {
-    layout_ = layout_of(parts_.front());
+    layout_ = wde::code_layout(parts_.front());
     for (const TensorView& part : parts_) {
-      if (layout_of(part) != layout_) layout_.reset();
+      if (wde::code_layout(part) != layout_) layout_.reset();
     }
   }
 
@@ -66,9 +66,6 @@ class StackedRows final : public ComputedRows {
   }
 
  private:
-  static std::optional<CodeLayout> layout_of(const TensorView& part) {
-    return part.computed == nullptr ? std::nullopt : part.computed->code_layout();
-  }
   // The part with the row, which becomes the part's own.
   const TensorView& find(int64_t* row) const {
     size_t i = 0;
@@ -113,7 +110,11 @@ Result<TensorView> load_table(LoadContext& context, const TensorView& host) {
   const bool aligned = reinterpret_cast<uintptr_t>(host.data) % dtype_size_bytes(host.dtype) == 0;
   if (!readable || (context.device->host_addressable() && !aligned)) return load_f32(context, host);
   context.weight_bytes += host.span_bytes();
-  if (context.planning || context.device->host_addressable()) return host;
+  if (context.device->host_addressable()) {
+    context.mapped_bytes += host.span_bytes();
+    return host;
+  }
+  if (context.planning) return host;
   return upload(context, host.data, host.dtype, host.shape);
 }
 

@@ -33,6 +33,7 @@ struct LoadContext {
   // A dry run: check every tensor, count the bytes, copy and pack nothing.
   bool planning = false;
   size_t weight_bytes = 0;  // of device memory that the parameters take (mapped ones included)
+  size_t mapped_bytes = 0;  // of these, tables that are read where the checkpoint is mapped
   ParameterStore* store = nullptr;
 };
 

@@ -13,13 +13,10 @@ Result<SelfAttention> SelfAttention::load(LoadContext& context, const SelfAttent
   SelfAttention layer;
   layer.problem_ = problem;
   layer.rotary_ = std::move(rotary);
-  std::unique_ptr<ComputedRows> weight_storage, bias_storage;
   const std::array qkv_weights = {weights.query_weight, weights.key_weight, weights.value_weight};
   const std::array qkv_biases = {weights.query_bias, weights.key_bias, weights.value_bias};
-  const TensorView weight = stack_rows(qkv_weights, &weight_storage);
-  const TensorView bias = stack_rows(qkv_biases, &bias_storage);
-  WDE_ASSIGN_OR_RETURN(layer.qkv_, Linear::load(context, weight, bias, ops::Activation::kNone,
-                                                weights.projection_adapters));
+  WDE_ASSIGN_OR_RETURN(layer.qkv_, StackedLinear::load(context, qkv_weights, qkv_biases,
+                                                       weights.projection_adapters));
   WDE_ASSIGN_OR_RETURN(layer.output_,
                        Linear::load(context, weights.output_weight, weights.output_bias,
                                     ops::Activation::kNone, weights.output_adapters));
@@ -57,7 +54,7 @@ void SelfAttention::forward(ops::OpContext& context, const TokenBatch& batch, co
   const int64_t query_columns = int64_t{problem_.heads} * problem_.head_size;
   const int64_t key_columns = int64_t{problem_.kv_heads} * problem_.head_size;
   const TensorView qkv = context.arena.allocate(problem_.dtype, {x.rows(), qkv_.outputs()});
-  qkv_.forward(context, x, qkv, {}, batch.adapter);
+  qkv_.forward(context, x, qkv, batch.adapter);
   normalize(context, qkv.slice_columns(0, query_columns),
             qkv.slice_columns(query_columns, key_columns));
   if (rotary_ != nullptr) {

@@ -10,6 +10,7 @@
 #include "layers/linear.h"
 #include "layers/rms_norm.h"
 #include "layers/rotary_embedding.h"
+#include "layers/stacked_linear.h"
 #include "layers/token_batch.h"
 
 namespace wde::layers {
@@ -52,7 +53,8 @@ class SelfAttention {
   std::optional<RmsNorm> query_head_norm_, key_head_norm_;
   std::shared_ptr<const RotaryEmbedding> rotary_;  // null where positions are not rotary
   std::unique_ptr<attention::Attention> attention_;
-  Linear qkv_, output_;
+  StackedLinear qkv_;
+  Linear output_;
 };
 
 }  // namespace wde::layers

@@ -96,11 +96,11 @@ void append_shards(Requests requests, int32_t shared, const ShardPolicy& policy,
 }
 
 // Groups that share a prefix, each in shards of its own, then the rest.
-void append_groups(std::vector<schema::SchedulableRequest>* requests, int unit,
+void append_groups(std::vector<schema::SchedulableRequest>* requests, int unit, int32_t passed_over,
                    const ShardPolicy& policy, schema::ModelInput* input) {
   std::vector<schema::SchedulableRequest> ordered, alone;
   ordered.reserve(requests->size());
-  for (const PrefixGroup& group : group_by_prefix(*requests, unit)) {
+  for (const PrefixGroup& group : group_by_prefix(*requests, unit, passed_over)) {
     auto& to = group.shared > 0 ? ordered : alone;
     const size_t begin = to.size();
     for (size_t i = 0; i < group.count; ++i) to.push_back(std::move((*requests)[group.first + i]));
@@ -124,8 +124,11 @@ schema::ModelInput ModelInputBuilder::build(schema::Batch* batch, std::span<int3
   input.task = requests.front().task;
   input.adapter = requests.front().adapter;
   const auto& sharing = options_.prefix_sharing;
-  if (std::find(sharing.begin(), sharing.end(), input.task) != sharing.end()) {
-    append_groups(&requests, options_.prefix_unit, options_.shards, &input);
+  const auto shares = std::find_if(sharing.begin(), sharing.end(), [&](const PrefixSharing& entry) {
+    return entry.task == input.task;
+  });
+  if (shares != sharing.end()) {
+    append_groups(&requests, options_.prefix_unit, shares->passed_over, options_.shards, &input);
   } else {
     sort_by_length(requests);
     append_shards(requests, 0, options_.shards, &input);

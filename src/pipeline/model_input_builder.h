@@ -18,10 +18,15 @@ struct ShardPolicy {
   int64_t max_shard_tokens = 0;  // never exceeded; at least the longest sequence
 };
 
+// A task whose answers depend on the hidden state of each text's last token alone, of a model whose
+// tokens see earlier ones only: texts that begin with the same tokens compute them once.
+struct PrefixSharing {
+  Task task;
+  int32_t passed_over = -1;  // an id that is not taken for the last token; -1: none
+};
+
 struct ModelInputOptions {
-  // Tasks whose answers depend on each text's last hidden state alone, of a model whose tokens see
-  // earlier ones only: texts that begin with the same tokens compute them once.
-  std::vector<Task> prefix_sharing;
+  std::vector<PrefixSharing> prefix_sharing;
   int prefix_unit = 1;      // a shared prefix has a multiple of so many tokens
   int position_offset = 0;  // of a sequence's first token (RoBERTa: pad_id + 1)
   int padding_id = -1;  // a token that stands at position_offset - 1 and is not counted; or none

@@ -47,6 +47,10 @@ void CodedRows::read_row(int64_t row, float* to) const {
   }
 }
 
+std::optional<CodeLayout> code_layout(const TensorView& view) {
+  return view.computed == nullptr ? std::nullopt : view.computed->code_layout();
+}
+
 void read_f32(const TensorView& host, float* to) {
   const int64_t columns = host.row_elements();
   if (host.computed != nullptr) {

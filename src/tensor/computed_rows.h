@@ -69,6 +69,9 @@ class CodedRows : public ComputedRows {
   CodeLayout layout_;
 };
 
+// How the rows of a view are kept, where that is codes of few bits.
+std::optional<CodeLayout> code_layout(const TensorView& view);
+
 // The elements of a host view, row by row, as f32, wherever they come from: f32, bf16, f16, or
 // computed.
 void read_f32(const TensorView& host, float* to);

@@ -99,12 +99,15 @@ class CpuDevice final : public Device {
 
   // Null, with nothing booked, when the process's address space has no room.
   void* allocate_aligned(size_t size_bytes, size_t alignment) {
-    const size_t padded_bytes = (size_bytes + alignment - 1) / alignment * alignment;
-    void* data = std::aligned_alloc(alignment, padded_bytes == 0 ? alignment : padded_bytes);
-    if (data == nullptr) used_bytes_.fetch_sub(size_bytes, std::memory_order_relaxed);
-    // Advice only: where huge pages are off, small ones serve.
-    if (data != nullptr && alignment == kHugePageBytes) {
-      ::madvise(data, padded_bytes, MADV_HUGEPAGE);
+    void* data = nullptr;
+    if (::posix_memalign(&data, alignment, std::max<size_t>(1, size_bytes)) != 0) {
+      used_bytes_.fetch_sub(size_bytes, std::memory_order_relaxed);
+      return nullptr;
+    }
+    // Advice only: where huge pages are off, small ones serve. Whole ones: one that is begun would
+    // be in memory as a whole, and nobody would have booked it.
+    if (size_bytes >= kHugePageBytes) {
+      ::madvise(data, size_bytes / kHugePageBytes * kHugePageBytes, MADV_HUGEPAGE);
     }
     return data;
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/process_memory.h"
 #include "base/status.h"
 #include "ops/profile.h"
 #include "tensor/device_registry.h"
@@ -80,6 +81,23 @@ Status check_messages(const Manifest& manifest, const Settings& settings) {
       settings.folder.transformer_path, manifest.name);
 }
 
+// As many requests of the longest texts as may wait, tokenized.
+size_t queue_bytes(const Settings& settings) {
+  const size_t request = sizeof(schema::SchedulableRequest) + sizeof(schema::Ticket) +
+                         2 * sizeof(int32_t) * static_cast<size_t>(settings.limits.longest());
+  return static_cast<size_t>(settings.options.max_queued_requests) * request;
+}
+
+// And lets go of what it was made from. `before`: the heap in use before anything asked for it, as a
+// manifest's settle() may.
+Status load_tokenizer(const Manifest& manifest, size_t before, Assembly* parts) {
+  WDE_ASSIGN_OR_RETURN(parts->tokenizer, manifest.tokenizer(parts->settings));
+  const size_t after = heap_in_use_bytes();
+  parts->settings.tokenizer_bytes = after - std::min(before, after);
+  parts->settings.folder.vocabulary.reset();
+  return {};
+}
+
 ModelInfo describe(const Assembly& assembly) {
   const Settings& settings = assembly.settings;
   ModelInfo info;
@@ -111,11 +129,15 @@ ModelInfo describe(const Assembly& assembly) {
   info.hidden_size = settings.traits.hidden_size;
   info.embedding_size = settings.output.embedding_size;
   info.max_length = settings.limits.max_length;
+  info.vocab_size = std::min(settings.limits.vocab_size, assembly.tokenizer->vocab_size());
   info.max_batch_tokens = static_cast<int>(assembly.memory_plan.budget.max_tokens);
   info.max_batch_requests = static_cast<int>(assembly.memory_plan.budget.max_requests);
   info.threads = settings.workers * settings.threads_per_worker;
   info.weight_bytes = assembly.memory_plan.weight_bytes;
+  info.mapped_bytes = assembly.memory_plan.mapped_bytes;
   info.workspace_bytes = assembly.memory_plan.workspace_bytes;
+  info.tokenizer_bytes = assembly.memory_plan.tokenizer_bytes;
+  info.queue_bytes = queue_bytes(settings);
   info.memory_limit_bytes = assembly.memory_plan.limit_bytes;
   for (const auto& [name, text] : settings.folder.prompts) {
     info.prompt_names.push_back(name);
@@ -145,15 +167,17 @@ Result<Assembly> assemble(const Manifest& manifest, checkpoint::ModelFolder fold
   WDE_RETURN_IF_ERROR(refuse_foreign_options(manifest, options));
   WDE_RETURN_IF_ERROR(apply_enable_bidirectional(options, &folder));
   WDE_ASSIGN_OR_RETURN(parts.settings, settle(std::move(folder), options, std::move(device)));
+  const size_t heap_before = heap_in_use_bytes();
   WDE_RETURN_IF_ERROR(manifest.settle(options, &parts.settings));
   WDE_RETURN_IF_ERROR(check_averaging(parts.settings));
   WDE_RETURN_IF_ERROR(check_messages(manifest, parts.settings));
-  WDE_ASSIGN_OR_RETURN(parts.tokenizer, manifest.tokenizer(parts.settings));
+  WDE_RETURN_IF_ERROR(load_tokenizer(manifest, heap_before, &parts));
   WDE_ASSIGN_OR_RETURN(parts.model, manifest.model(parts.settings, manifest.heads));
   WDE_RETURN_IF_ERROR(check_share_prefixes(parts.settings, *parts.model));
   WDE_ASSIGN_OR_RETURN(parts.memory_plan, manifest.memory_plan(parts.settings, *parts.model));
   parts.text_tokenizer = make_text_tokenizer(parts.tokenizer);
   parts.info = describe(parts);
+  return_free_heap();  // of files that were read, before batches take it
   if (until == AssembleUntil::kMemoryPlan) return parts;
   parts.input_processor = manifest.input_processor(parts.settings);
   parts.request_processor = manifest.request_processor(parts.settings, parts.tokenizer);

@@ -47,15 +47,25 @@ Status load_parts(const Settings& settings, LoadHeads heads, layers::LoadContext
        .parts = {loaded->add(std::make_unique<heads::HiddenHead>(settings.traits.hidden_size))}}};
   WDE_RETURN_IF_ERROR(heads(settings, context, loaded).with_context(settings.folder.path));
   loaded->weight_bytes = context.weight_bytes;
+  loaded->mapped_bytes = context.mapped_bytes;
   return {};
 }
 
 // An adapter's tensor without a use is a mistake more often than not: a head's, say, where the
-// workflow gives last hidden states.
-void warn_of_unread(const std::vector<std::string>& tensors) {
-  for (const std::string& name : tensors) {
+// workflow gives last hidden states. Errors: kDataLoss naming one that the model does not even
+// have.
+Status check_unread(const std::vector<checkpoint::AdapterTensor>& tensors) {
+  for (const auto& [name, brought] : tensors) {
+    // An output layer that is tied to the table of words is brought beside that.
+    if (brought && !name.ends_with("lm_head.weight")) {
+      return data_loss_error(
+          "the adapter brings \"{}\" whole, which is not in the model's weights and which nothing "
+          "here asks for",
+          name);
+    }
     log::warning("the adapter changes \"{}\", which this model does not use here", name);
   }
+  return {};
 }
 
 execution::ShardLimits shard_limits(const Settings& settings, const pipeline::BatchBudget& budget) {
@@ -136,7 +146,8 @@ Result<std::shared_ptr<const execution::LoadedModel>> make_model(const Settings&
   layers::LoadContext context = load_context(settings, &loaded->store);
   WDE_RETURN_IF_ERROR(load_parts(settings, heads, context, loaded.get()));
   if (settings.folder.weights != nullptr) {
-    warn_of_unread(settings.folder.weights->unread_changes());
+    WDE_RETURN_IF_ERROR(
+        check_unread(settings.folder.weights->unread_changes()).with_context(settings.folder.path));
     settings.folder.weights->drop_pages();
   }
   return std::shared_ptr<const execution::LoadedModel>(std::move(loaded));
@@ -145,10 +156,12 @@ Result<std::shared_ptr<const execution::LoadedModel>> make_model(const Settings&
 Result<MemoryPlan> plan_memory(const Settings& settings, const execution::LoadedModel& model) {
   MemoryPlan plan{.limit_bytes = memory_limit_bytes(settings),
                   .weight_bytes = model.weight_bytes,
+                  .mapped_bytes = model.mapped_bytes,
+                  .tokenizer_bytes = settings.tokenizer_bytes,
                   .budget = settings.budget};
   for (;;) {
     plan.workspace_bytes = workspace_bytes(settings, model, plan.budget);
-    if (plan.weight_bytes + plan.workspace_bytes <= plan.limit_bytes) break;
+    if (plan.weight_bytes + plan.tokenizer_bytes + plan.workspace_bytes <= plan.limit_bytes) break;
     if (plan.budget.max_tokens <= settings.limits.longest()) {
       return resource_exhausted_error(
           "weights {} + workspace {} for batches of {} tokens (the longest text) exceed the {} "
@@ -198,14 +211,16 @@ heads::RecipeSource recipe_source(const Settings& settings) {
           .hidden_size = settings.traits.hidden_size};
 }
 
-std::vector<Task> prefix_sharing_tasks(const Settings& settings,
-                                       const execution::LoadedModel& model) {
-  std::vector<Task> tasks;
+std::vector<pipeline::PrefixSharing> prefix_sharing_tasks(const Settings& settings,
+                                                          const execution::LoadedModel& model) {
+  std::vector<pipeline::PrefixSharing> tasks;
   if (!settings.options.share_prefixes.value_or(true) || !settings.traits.causal) return tasks;
   for (const execution::TaskHeads& task : model.tasks) {
-    const bool able = std::all_of(task.parts.begin(), task.parts.end(),
-                                  [](const auto* head) { return head->reads_last_token_only(); });
-    if (able) tasks.push_back(task.task);
+    const int32_t passed_over = task.parts.front()->passed_over_id();
+    const bool able = std::all_of(task.parts.begin(), task.parts.end(), [&](const auto* head) {
+      return head->reads_last_token_only() && head->passed_over_id() == passed_over;
+    });
+    if (able) tasks.push_back({.task = task.task, .passed_over = passed_over});
   }
   return tasks;
 }

@@ -28,8 +28,8 @@ std::unique_ptr<pipeline::Scheduler> make_scheduler(const Settings& settings,
 // What a head of the checkpoint is loaded from; points into the settings.
 heads::RecipeSource recipe_source(const Settings& settings);
 // Tasks for which what texts begin with need only be computed once; none where the user says so.
-std::vector<Task> prefix_sharing_tasks(const Settings& settings,
-                                       const execution::LoadedModel& model);
+std::vector<pipeline::PrefixSharing> prefix_sharing_tasks(const Settings& settings,
+                                                          const execution::LoadedModel& model);
 std::unique_ptr<pipeline::ModelInputBuilder> make_model_input_builder(
     const Settings& settings, const execution::LoadedModel& model);
 Result<std::unique_ptr<execution::Executor>> make_executor(

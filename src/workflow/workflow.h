@@ -67,6 +67,7 @@ struct Settings {
   std::shared_ptr<const tokenizer::Tokenizer> tokenizer;
   pipeline::BatchBudget budget;
   pipeline::ShardPolicy shards;
+  size_t tokenizer_bytes = 0;             // what making the tokenizer left in the heap
   std::shared_ptr<ops::Profile> profile;  // null: none was asked for
   int workers = 1;
   int threads_per_worker = 1;
@@ -77,7 +78,9 @@ struct Settings {
 struct MemoryPlan {
   size_t limit_bytes = 0;
   size_t weight_bytes = 0;
+  size_t mapped_bytes = 0;     // of these, tables that are read where the checkpoint is mapped
   size_t workspace_bytes = 0;  // of all workers, buffers of batches in flight included
+  size_t tokenizer_bytes = 0;
   pipeline::BatchBudget budget;
   execution::ShardLimits shard_limits;
 };

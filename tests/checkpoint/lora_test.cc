@@ -18,6 +18,8 @@ using testing::ElementsAre;
 using testing::FloatNear;
 using testing::HasSubstr;
 
+MATCHER_P2(IsTensor, name, brought, "") { return arg.name == name && arg.brought == brought; }
+
 struct Tensor {
   std::string name;
   std::vector<int64_t> dims;
@@ -132,7 +134,8 @@ TEST_F(Lora, WholeTensorsReplaceOrAdd) {
   // What nobody asked for is known.
   EXPECT_TRUE(source->tensor("model.layers.0.q.weight").ok());
   EXPECT_THAT(source->unread_changes(),
-              testing::UnorderedElementsAre("score.weight", "model.layers.0.q.bias"));
+              testing::UnorderedElementsAre(IsTensor("score.weight", true),
+                                            IsTensor("model.layers.0.q.bias", false)));
 }
 
 TEST_F(Lora, WhatDoesNotFitIsRefusedByItsTensor) {
@@ -161,6 +164,36 @@ TEST_F(Lora, WhatDoesNotFitIsRefusedByItsTensor) {
   tensors.back() = {"base_model.model.model.layers.0.q.bias", {3}, {1, 2, 3}};
   EXPECT_THAT(refusal(R"({"r":1,"bias":"all"})", tensors),
               AllOf(HasSubstr("q.bias"), HasSubstr("[3]"), HasSubstr("[2]")));
+}
+
+TEST_F(Lora, AMatrixStoredTheOtherWayRoundIsRefused) {
+  // Told by the matrix itself, [2, 3].
+  EXPECT_THAT(refusal(R"({"r":1,"fan_in_fan_out":true})", kPair),
+              AllOf(HasSubstr("q.lora_A.weight"), HasSubstr("stored [out, in]"),
+                    HasSubstr("\"fan_in_fan_out\": true")));
+  const std::vector<Tensor> transposed = {
+      {"base_model.model.model.layers.0.q.lora_A.weight", {1, 2}, {1, 2}},
+      {"base_model.model.model.layers.0.q.lora_B.weight", {3, 1}, {1, 10, 100}}};
+  EXPECT_THAT(refusal(R"({"r":1})", transposed),
+              AllOf(HasSubstr("stored [in, out]"), HasSubstr("\"fan_in_fan_out\": false")));
+  // A square one's neighbour tells, by its bias of [2].
+  const std::vector<Tensor> square = {
+      {"base_model.model.model.table.lora_A.weight", {1, 2}, {1, 2}},
+      {"base_model.model.model.table.lora_B.weight", {2, 1}, {1, 1}}};
+  EXPECT_THAT(
+      refusal(R"({"r":1,"fan_in_fan_out":true})", square),
+      AllOf(HasSubstr("fan_in_fan_out"), HasSubstr("[out, in]"), HasSubstr("table.weight")));
+  EXPECT_THAT(merged(R"({"r":1,"lora_alpha":1})", square, "model.table.weight"),
+              ElementsAre(2, 4, 4, 6));
+  // And in an adapter that comes upon another, without its tensors' counting as read.
+  const auto first = merge(R"({"r":1,"lora_alpha":1})", kPair).value();
+  test::TempFolder second;
+  second.write("adapter_config.json", R"({"r":1,"lora_alpha":1})");
+  second.write("adapter_model.safetensors", file_of(square));
+  const auto both = merge_lora(first, second.path());
+  ASSERT_TRUE(both.ok()) << both.status().message();
+  EXPECT_THAT((*both)->unread_changes(),
+              testing::Contains(IsTensor("model.layers.0.q.weight", false)));
 }
 
 TEST_F(Lora, FieldsThatAreNotMergedAreRefusedByName) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <map>
 
 #include "engine/load_on_device.h"
 #include "support/paths.h"
@@ -39,6 +40,7 @@ std::vector<Request> requests_for(Task task) {
   for (const std::string& text : make_texts()) {
     Request& request = requests.emplace_back();
     request.task = task;
+    request.raw_scores = task == Task::kClassify;
     if (task == Task::kRerank) {
       request.input = TextPair{"stone bridges over the river", text};
     } else {
@@ -48,11 +50,21 @@ std::vector<Request> requests_for(Task task) {
   return requests;
 }
 
+// Of a classifier its logits, label by label.
+std::vector<float> row_of(const Response& response) {
+  if (response.task != Task::kClassify) return response.values;
+  std::map<std::string, float> logits;
+  for (const LabelScore& label : response.labels) logits[label.label] = label.score;
+  std::vector<float> row;
+  for (const auto& [label, logit] : logits) row.push_back(logit);
+  return row;
+}
+
 std::vector<std::vector<float>> rows_of(const std::vector<Result<Response>>& answers) {
   std::vector<std::vector<float>> rows;
   for (const Result<Response>& answer : answers) {
     EXPECT_TRUE(answer.ok()) << answer.status().message();
-    rows.push_back(answer.ok() ? answer->values : std::vector<float>());
+    rows.push_back(answer.ok() ? row_of(*answer) : std::vector<float>());
   }
   return rows;
 }
@@ -153,11 +165,42 @@ INSTANTIATE_TEST_SUITE_P(Models, SharedPrefix,
                                          Case{"models/gemma2", Task::kEmbed},
                                          Case{"models/mistral", Task::kEmbed},
                                          Case{"models/gpt2", Task::kEmbed},
+                                         Case{"task_models/qwen2_classify", Task::kClassify},
+                                         Case{"task_models/gemma3_classify", Task::kClassify},
+                                         Case{"task_models/gpt2_rerank", Task::kClassify},
                                          Case{"task_models/qwen3_yes_no", Task::kRerank}),
                          [](const auto& test) {
                            std::string name = test.param.model;
                            return name.substr(name.find('/') + 1);
                          });
+
+// A classifier answers with the last token that is no padding: here for some texts in the middle of
+// what all begin with, or at its end.
+TEST(SharedPrefixClassifier, PaddingInATextIsPassedOver) {
+  constexpr int32_t kPadding = 3, kPrefix = 70;
+  std::vector<std::vector<int32_t>> texts;
+  for (const int counted : {70, 69, 40, 33, 31, 1}) {
+    for (const std::vector<int32_t>& own :
+         {std::vector<int32_t>{kPadding, kPadding}, {kPadding, 9, kPadding}, {7}}) {
+      std::vector<int32_t>& ids = texts.emplace_back();
+      for (int32_t i = 0; i < kPrefix; ++i) ids.push_back(i < counted ? 10 + i : kPadding);
+      ids.insert(ids.end(), own.begin(), own.end());
+    }
+  }
+  std::vector<std::vector<float>> rows[2];
+  for (const bool share : {false, true}) {
+    EngineOptions options = options_for("task_models/qwen2_classify", share);
+    if (!share) options.max_batch_requests = 1;
+    const auto engine = Engine::load(options);
+    ASSERT_TRUE(engine.ok()) << engine.status().message();
+    std::vector<Request> requests;
+    for (const std::vector<int32_t>& ids : texts)
+      requests.push_back({.task = Task::kClassify, .input = ids, .raw_scores = true});
+    rows[share ? 1 : 0] = rows_of((*engine)->run_all(std::move(requests)));
+  }
+  expect_same_bits(rows[1], rows[0]);
+  EXPECT_NE(rows[0][0], rows[0][1]);
+}
 
 TEST(SharedPrefixRefusal, NamesTheFlagWhereTokensSeeThoseBehindThem) {
   const auto plan = Engine::plan(options_for("models/qwen2_bidirectional", true));

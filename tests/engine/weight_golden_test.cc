@@ -95,6 +95,23 @@ TEST(Lora, AnAdapterOfAnotherModelIsRefusedByItsTensor) {
   EXPECT_THAT(Engine::load(options).status().message(), HasSubstr("adapter_config.json"));
 }
 
+TEST(Lora, AWholeTensorThatNothingAsksForIsRefusedByItsName) {
+  test::TemporaryFolder adapter;
+  adapter.write("adapter_config.json",
+                R"({"r":1,"lora_alpha":1,"modules_to_save":["scorer"],"peft_type":"LORA"})");
+  const std::string header =
+      R"({"base_model.model.scorer.weight":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})";
+  std::string file(8, '\0');
+  file[0] = static_cast<char>(header.size());
+  adapter.write("adapter_model.safetensors", file + header + std::string(4, '\0'));
+  EngineOptions options;
+  options.model = test::fixture("models/mean_normalize");
+  options.lora = {adapter.root()};
+  const Status refused = Engine::load(options).status();
+  EXPECT_EQ(refused.code(), StatusCode::kDataLoss);
+  EXPECT_THAT(refused.message(), AllOf(HasSubstr("\"scorer.weight\""), HasSubstr("brings")));
+}
+
 TEST(Lora, ATokenizerAloneComesFromTheBaseModel) {
   EngineOptions options;
   options.model = test::fixture("weight_models/lora_second");

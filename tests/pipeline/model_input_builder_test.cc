@@ -119,7 +119,7 @@ TEST(ModelInputBuilder, AShardASequenceStillFitsTheCapacity) {
 
 ModelInputBuilder sharing_builder(int unit, ShardPolicy shards = {}) {
   return ModelInputBuilder(
-      {.prefix_sharing = {Task::kEmbed}, .prefix_unit = unit, .shards = shards});
+      {.prefix_sharing = {{.task = Task::kEmbed}}, .prefix_unit = unit, .shards = shards});
 }
 
 TEST(ModelInputBuilder, ASharedPrefixIsThereOnce) {

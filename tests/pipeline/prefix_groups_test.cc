@@ -43,6 +43,18 @@ TEST(PrefixGroups, DoesNotTradeALongPrefixForAShortOne) {
   EXPECT_EQ(groups[0].shared, 8);
 }
 
+// Where the answer is that of the last token that is no padding (9), that one is never shared.
+TEST(PrefixGroups, TheTokenThatAnswersIsNotShared) {
+  auto requests = requests_of({{1, 2, 3, 9, 9}, {1, 2, 3, 9, 9, 9}, {1, 2, 3, 9, 4}});
+  const std::vector<PrefixGroup> groups = group_by_prefix(requests, 1, 9);
+  ASSERT_EQ(groups.size(), 1u);
+  EXPECT_EQ(groups[0].count, 3u);
+  EXPECT_EQ(groups[0].shared, 2);
+  EXPECT_EQ(group_by_prefix(requests, 1).front().shared, 4);
+  auto nothing_else = requests_of({{9, 9, 9}, {9, 9, 9}});
+  EXPECT_EQ(group_by_prefix(nothing_else, 1, 9).front().shared, 0);
+}
+
 TEST(PrefixGroups, OtherTypesAreOtherTokens) {
   auto requests = requests_of({{1, 2, 3}, {1, 2, 4}});
   requests[0].type_ids[1] = 1;

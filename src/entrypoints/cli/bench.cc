@@ -17,6 +17,7 @@
 
 #include "base/thread_pool.h"
 #include "entrypoints/cli/bench_check.h"
+#include "entrypoints/cli/bench_memory.h"
 #include "entrypoints/cli/bench_profile.h"
 #include "entrypoints/cli/bench_report.h"
 #include "entrypoints/cli/bench_texts.h"
@@ -44,6 +45,7 @@ struct BenchFlags {
   int rounds = 3;
   double seconds = 0.5;
   bool tokenize = false;
+  bool memory = false;
   std::string json_path;
   std::string svg_path;
 };
@@ -335,10 +337,31 @@ int run_tokenization(Context& context, const BenchFlags& flags,
   return report(context.console, written, Phase::kRequest);
 }
 
+// What is resident beside what was planned, of one precision after the other.
+int run_memory(Context& context, const BenchFlags& flags) {
+  std::vector<MemoryReport> reports;
+  for (const std::string& dtype : split_at_commas(flags.engine.dtype)) {
+    EngineOptions options = flags.engine;
+    options.dtype = dtype;
+    options.download_progress = download_progress(context.console);
+    context.console.show("measuring " + dtype);
+    Result<MemoryReport> measured = measure_memory(options);
+    context.console.clear();
+    if (!measured.ok()) return report(context.console, measured.status(), Phase::kLoad);
+    reports.push_back(std::move(measured).value());
+  }
+  Status written;
+  if (flags.json_path != "-") written = write_to("-", memory_table(reports));
+  if (written.ok() && !flags.json_path.empty())
+    written = write_to(flags.json_path, memory_json(reports));
+  return report(context.console, written, Phase::kRequest);
+}
+
 int run_bench(Context& context, const BenchFlags& flags) {
   if (Status named = check_model_named(flags.engine); !named.ok()) {
     return report(context.console, named, Phase::kRequest);
   }
+  if (flags.memory) return run_memory(context, flags);
   const Result<std::vector<std::string>> texts = read_texts(flags, context.console);
   if (!texts.ok()) return report(context.console, texts.status(), Phase::kRequest);
   if (flags.tokenize) return run_tokenization(context, flags, *texts);
@@ -359,14 +382,15 @@ Run define_bench(CLI::App& app) {
       "Examples:\n  wde bench -m MODEL\n"
       "  wde bench -m MODEL texts.txt --dtype f32,bf16,int8 --json report.json --svg report.svg\n"
       "  wde bench -m MODEL --tokenize texts.txt\n"
+      "  wde bench -m MODEL --memory --dtype f32,bf16 --max-length 512\n"
       "  wde bench -m MODEL --profile --dtype int8 --attention-backend flash --executor simple\n"
       "--dtype, --attention-backend and --executor take lists; without them every usable backend "
       "and\n"
       "executor is measured. Of a file of texts, the first 256 lines are used, with --tokenize "
       "all.");
-  app.add_option("texts", flags->input.path,
-                 "a file of texts, or - for stdin; default: built-in texts")
-      ->type_name("FILE");
+  CLI::Option* texts = app.add_option("texts", flags->input.path,
+                                      "a file of texts, or - for stdin; default: built-in texts")
+                           ->type_name("FILE");
   app.add_flag("--jsonl", flags->input.jsonl, "lines are JSON strings or objects with a \"text\"");
   CLI::Option* batch_sizes = app.add_option("--batch-sizes", flags->batch_sizes,
                                             "requests under way; default 1,2,4,8,16,32,64");
@@ -387,6 +411,14 @@ Run define_bench(CLI::App& app) {
           ->excludes(svg)
           ->excludes(profile)
           ->excludes(batch_sizes);
+  app.add_flag("--memory", flags->memory,
+               "instead: the memory that was planned beside what is resident; computes batches of "
+               "the largest size and the longest texts")
+      ->excludes(texts)
+      ->excludes(svg)
+      ->excludes(profile)
+      ->excludes(tokenize)
+      ->excludes(batch_sizes);
   app.add_option("--json", flags->json_path,
                  "write a JSON report to FILE, or instead of the table to -")
       ->type_name("FILE");

@@ -22,6 +22,12 @@ std::string megabytes(size_t bytes) {
   return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
 }
 
+std::string weights_text(const ModelInfo& info) {
+  if (info.mapped_bytes == 0) return megabytes(info.weight_bytes);
+  return fmt::format("{}, {} of them mapped", megabytes(info.weight_bytes),
+                     megabytes(info.mapped_bytes));
+}
+
 constexpr size_t kShownLabels = 12;
 
 std::string label_list(const ModelInfo& info) {
@@ -55,8 +61,10 @@ std::string info_table(const ModelInfo& info) {
        fmt::format("{} tokens, {} inputs", info.max_batch_tokens, info.max_batch_requests)},
       {"prompts",
        info.prompt_names.empty() ? "-" : fmt::format("{}", fmt::join(info.prompt_names, ", "))},
-      {"weights", megabytes(info.weight_bytes)},
+      {"weights", weights_text(info)},
       {"workspace", megabytes(info.workspace_bytes)},
+      {"tokenizer", info.tokenizer_bytes > 0 ? megabytes(info.tokenizer_bytes) : "-"},
+      {"waiting texts", "at most " + megabytes(info.queue_bytes)},
       {"memory allowed", megabytes(info.memory_limit_bytes)},
   };
   if (!info.routes.empty()) {
@@ -93,12 +101,16 @@ std::string info_json(const ModelInfo& info) {
                             {"labels", labels},
                             {"hidden_size", info.hidden_size},
                             {"embedding_size", info.embedding_size},
+                            {"vocab_size", info.vocab_size},
                             {"max_length", info.max_length},
                             {"max_batch_tokens", info.max_batch_tokens},
                             {"max_batch_requests", info.max_batch_requests},
                             {"prompt_names", prompts},
                             {"weight_bytes", info.weight_bytes},
+                            {"mapped_bytes", info.mapped_bytes},
                             {"workspace_bytes", info.workspace_bytes},
+                            {"tokenizer_bytes", info.tokenizer_bytes},
+                            {"queue_bytes", info.queue_bytes},
                             {"memory_limit_bytes", info.memory_limit_bytes},
                             {"modules", modules}};
   return boost::json::serialize(all) + "\n";
