@@ -213,7 +213,7 @@ std::unique_ptr<pipeline::ModelInputBuilder> make_model_input_builder(
     const Settings& settings, const execution::LoadedModel& model) {
   return std::make_unique<pipeline::ModelInputBuilder>(
       pipeline::ModelInputOptions{.prefix_sharing = prefix_sharing_tasks(settings, model),
-                                  .prefix_unit = int{attention::kContinuedUnit},
+                                  .prefix_unit = int{attention::kQueryBlock},
                                   .position_offset = settings.traits.position_offset,
                                   .padding_id = settings.traits.padding_id,
                                   .type_vocab_size = settings.traits.type_vocab_size,
