@@ -41,9 +41,10 @@ struct ModelInfo {
   int hidden_size = 0;              // columns of kHidden
   int embedding_size = 0;           // columns of kEmbed; 0 where it is not served
   int max_length = 0;               // tokens
-  int max_batch_tokens = 0;
+  int max_batch_tokens = 0;         // of a batch that is no long text
   int max_batch_requests = 0;
-  int threads = 0;  // that compute, of all workers
+  int long_text_tokens = 0;  // longer texts are long: EngineOptions.long_text_tokens
+  int threads = 0;           // that compute, of all workers
   size_t weight_bytes = 0;
   size_t workspace_bytes = 0;  // of all workers
   size_t memory_limit_bytes = 0;

@@ -154,7 +154,10 @@ class EngineImpl final : public Engine {
   bool start_batches() {
     bool any = false;
     while (execution::Slot* slot = parts_.executor->acquire()) {
-      pipeline::Scheduler::Picked picked = parts_.scheduler->pick(Clock::now());
+      using LongText = pipeline::Scheduler::LongText;
+      pipeline::Scheduler::Picked picked = parts_.scheduler->pick(
+          Clock::now(), parts_.executor->computes_long_text(*slot) ? LongText::kMustWait
+                                                                   : LongText::kMayBePicked);
       left_queue(picked.batch.requests.size() + picked.cancelled.size() + picked.expired.size());
       answer_all(&picked.cancelled, cancelled_error("cancelled by the client"));
       answer_all(&picked.expired,

@@ -123,6 +123,7 @@ schema::ModelInput ModelInputBuilder::build(schema::Batch* batch, std::span<int3
   input.block = block;
   input.task = requests.front().task;
   input.adapter = requests.front().adapter;
+  input.chunk_rows = batch->long_text ? options_.chunk_rows : 0;
   const auto& sharing = options_.prefix_sharing;
   if (std::find(sharing.begin(), sharing.end(), input.task) != sharing.end()) {
     append_groups(&requests, options_.prefix_unit, options_.shards, &input);

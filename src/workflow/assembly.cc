@@ -87,6 +87,7 @@ ModelInfo describe(const Assembly& assembly) {
   info.max_length = settings.limits.max_length;
   info.max_batch_tokens = static_cast<int>(assembly.memory_plan.budget.max_tokens);
   info.max_batch_requests = static_cast<int>(assembly.memory_plan.budget.max_requests);
+  info.long_text_tokens = static_cast<int>(settings.long_texts.tokens);
   info.threads = settings.workers * settings.threads_per_worker;
   info.weight_bytes = assembly.memory_plan.weight_bytes;
   info.workspace_bytes = assembly.memory_plan.workspace_bytes;

@@ -3,6 +3,7 @@
 // only one, beside the registries, that names concrete modules.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <span>
 #include <string>
@@ -64,11 +65,15 @@ struct Settings {
   std::vector<int32_t> answer_tokens;
   int32_t step_token = -1;  // of a process reward model
   pipeline::BatchBudget budget;
+  pipeline::LongTexts long_texts;
   pipeline::ShardPolicy shards;
   std::shared_ptr<ops::Profile> profile;  // null: none was asked for
   int workers = 1;
   int threads_per_worker = 1;
   int request_threads = 1;
+
+  // Tokens of the longest text that is computed as a whole; a batch holds it.
+  int64_t longest_whole() const { return std::min<int64_t>(limits.longest(), long_texts.tokens); }
 };
 
 // What fits where, in bytes. Made by plan_memory (workflow/factories.h).
@@ -77,7 +82,8 @@ struct MemoryPlan {
   size_t weight_bytes = 0;
   size_t workspace_bytes = 0;  // of all workers, buffers of batches in flight included
   pipeline::BatchBudget budget;
-  execution::ShardLimits shard_limits;
+  int64_t slot_tokens = 0;  // that the buffers of a batch in flight hold: a long text's, too
+  execution::PassLimits pass_limits;
 };
 
 // Adds a family's heads to *loaded and says which of them make each task's answer. Called twice:
