@@ -42,9 +42,10 @@ struct ModelInfo {
   int embedding_size = 0;           // columns of kEmbed; 0 where it is not served
   int vocab_size = 0;               // token ids are below it
   int max_length = 0;               // tokens
-  int max_batch_tokens = 0;
+  int max_batch_tokens = 0;         // of a batch that is no long text
   int max_batch_requests = 0;
-  int threads = 0;  // that compute, of all workers
+  int long_text_tokens = 0;  // longer texts are long: EngineOptions.long_text_tokens
+  int threads = 0;           // that compute, of all workers
   size_t weight_bytes = 0;
   size_t mapped_bytes = 0;  // of these, tables that are read where the files are mapped: resident
                             // as far as they were read, and the system may take them back

@@ -194,6 +194,9 @@ struct EngineOptions {
   std::vector<std::string> lora;  // PEFT adapters to merge, in this order: folders, hub ids
   int max_batch_tokens = 0;       // 0: as the device likes it (a CPU 4096, others 16384)
   int max_batch_requests = 512;
+  // Texts of more tokens are long: each is computed alone, in chunks of half as many tokens, and
+  // shorter texts pass between. 0: half of a batch, at least 2048.
+  int long_text_tokens = 0;
   int max_queued_requests = 4096;   // accepted and not yet in a batch
   int threads = 0;                  // CPU threads that compute; 0: every core this process may use
   int request_threads = 0;          // threads that tokenize; 0: as many as `threads`

@@ -29,7 +29,8 @@ void check_shapes(const AttentionProblem& problem, const AttentionArgs& args) {
   WDE_CHECK(args.q.shape == Shape({tokens, query_columns}));
   WDE_CHECK(args.k.shape == Shape({tokens, key_columns}));
   WDE_CHECK(args.v.shape == Shape({tokens, key_columns}));
-  WDE_CHECK(args.out.shape == Shape({tokens, query_columns}));
+  const int64_t queries = args.queries.size() == 0 ? tokens : args.queries.size();
+  WDE_CHECK(args.out.shape == Shape({queries, query_columns}));
   for (const TensorView* view : {&args.q, &args.k, &args.v, &args.out}) {
     WDE_CHECK(view->dtype == problem.dtype);
   }
@@ -60,8 +61,18 @@ void check_continues(const AttentionProblem& problem, const AttentionArgs& args)
     if (continues[b] < 0) continue;
     const auto before = static_cast<size_t>(continues[b]);
     WDE_CHECK(before < continues.size() && continues[before] < 0);
-    WDE_CHECK(args.sequence(b).shared % kContinuedUnit == 0);
+    WDE_CHECK(args.sequence(b).shared % kQueryBlock == 0);
   }
+}
+
+void check_queries(const AttentionArgs& args) {
+  const TokenRange& queries = args.queries;
+  if (queries.size() == 0) return;
+  const int64_t tokens = args.q.rows();
+  WDE_CHECK(args.cu_seqlens.rows() == 2);
+  WDE_CHECK(0 <= queries.begin && queries.begin < queries.end && queries.end <= tokens);
+  WDE_CHECK(queries.begin % kQueryBlock == 0);
+  WDE_CHECK(queries.end % kQueryBlock == 0 || queries.end == tokens);
 }
 
 void check_sequences(const AttentionArgs& args) {
@@ -74,28 +85,21 @@ void check_sequences(const AttentionArgs& args) {
   }
 }
 
-double visible_pairs(const AttentionProblem& problem, int64_t tokens) {
-  const TokenRange of_first = visible_keys(problem, 0, tokens);
-  const TokenRange of_last = visible_keys(problem, tokens - 1, tokens);
-  // Beyond a limit lies a triangle of hidden pairs, on either side.
-  const auto before = static_cast<double>(of_last.begin);
-  const auto after = static_cast<double>(tokens - of_first.end);
-  const auto length = static_cast<double>(tokens);
-  return length * length - (before * (before + 1) + after * (after + 1)) / 2;
-}
-
 // Two products of every query with every key that it sees.
 ops::OpWork work(const AttentionProblem& problem, const AttentionArgs& args) {
-  double pairs = 0;
+  int64_t pairs = 0;
   for (size_t b = 0; b + 1 < args.host_cu_seqlens.size(); ++b) {
     const SequenceRows sequence = args.sequence(b);
-    if (sequence.tokens > 0) pairs += visible_pairs(problem, sequence.tokens);
-    if (sequence.shared > 0) pairs -= visible_pairs(problem, sequence.shared);
+    const TokenRange queries = args.queries_of(sequence);
+    for (int64_t i = queries.begin; i < queries.end; ++i) {
+      pairs += visible_keys(problem, i, sequence.tokens).size();
+    }
   }
-  const double columns = static_cast<double>(problem.heads + problem.kv_heads) * problem.head_size;
-  return {.flops = 4.0 * pairs * problem.heads * problem.head_size,
-          .bytes = 2.0 * static_cast<double>(args.q.rows()) * columns *
-                   static_cast<double>(dtype_size_bytes(problem.dtype))};
+  const auto query_rows = static_cast<double>(args.out.rows());
+  const auto key_rows = static_cast<double>(args.k.rows());
+  return {.flops = 4.0 * static_cast<double>(pairs) * problem.heads * problem.head_size,
+          .bytes = 2.0 * (query_rows * problem.heads + key_rows * problem.kv_heads) *
+                   problem.head_size * static_cast<double>(dtype_size_bytes(problem.dtype))};
 }
 
 // Of a table by distance: 2R + 1 columns, contiguous in a row.
@@ -151,6 +155,10 @@ SequenceRows AttentionArgs::sequence(size_t b) const {
   return rows;
 }
 
+TokenRange AttentionArgs::queries_of(const SequenceRows& sequence) const {
+  return queries.size() == 0 ? TokenRange{sequence.shared, sequence.tokens} : queries;
+}
+
 std::string problem_refusal(const AttentionProblem& problem) {
   if (problem.dtype != DType::kF32 && problem.dtype != DType::kBF16) {
     return fmt::format("dtype {} (it computes f32 and bf16)", dtype_name(problem.dtype));
@@ -202,6 +210,7 @@ void attend(ops::OpContext& context, const Attention& attention, const Attention
   if (context.measuring) return;
   check_continues(attention.problem(), args);
   check_sequences(args);
+  check_queries(args);
   check_key_counts(args);
   if (tokens == 0) return;
   const ops::ProfileScope scope(context, [&] {

@@ -60,6 +60,8 @@ struct AttentionProblem {
 // Tokens of a sequence, [begin, end).
 struct TokenRange {
   int64_t begin = 0, end = 0;
+
+  int64_t size() const { return end - begin; }
 };
 
 // The keys that the query at `i` sees in a sequence of `tokens` tokens.
@@ -69,14 +71,14 @@ struct AttentionArgs {
   TensorView q;           // [T, H * D], rows may be slices of a packed [T, (H + 2 Hkv) D]
   TensorView k;           // [T, Hkv * D]
   TensorView v;           // [T, Hkv * D]
-  TensorView out;         // [T, H * D]; must not alias q, k, v
+  TensorView out;         // [T, H * D], or a row for each of `queries`; must not alias q, k, v
   TensorView cu_seqlens;  // i32 [B + 1], on the device
   // The same numbers on the host, for planning; alive until the work is done.
   std::span<const int32_t> host_cu_seqlens;
   int max_seqlen = 0;  // with the tokens that a sequence continues
   // i32 [B]: the sequence of this batch that sequence b continues, as if its tokens were b's first
   // (a prefix that texts share), or -1. Default-constructed: none does. Under causal masks without
-  // key_counts only; what is continued has a multiple of kContinuedUnit tokens and continues
+  // key_counts only; what is continued has a multiple of kQueryBlock tokens and continues
   // nothing itself. b's rows have the bits that they have where b begins with these tokens.
   TensorView continues;
   std::span<const int32_t> host_continues;  // the same numbers on the host; empty for none
@@ -85,8 +87,17 @@ struct AttentionArgs {
   // reach a key.
   TensorView key_counts;
   std::span<const int32_t> host_key_counts;  // the same numbers on the host; empty for none
+  // Of a batch of one sequence, the queries to compute, with the bits that they have among all: the
+  // first row of `out` is that of queries.begin. Both ends are multiples of kQueryBlock, or the
+  // second is the sequence's. Empty: every query of every sequence.
+  TokenRange queries;
 
   SequenceRows sequence(size_t b) const;
+  // The queries of sequence b that are computed, and where the row of one of them lies in `out`.
+  TokenRange queries_of(const SequenceRows& sequence) const;
+  int64_t out_row(const SequenceRows& sequence, int64_t query) const {
+    return sequence.row(query) - queries.begin;
+  }
 };
 
 // One chosen implementation. Immutable: any number of threads and workers may run it at once.

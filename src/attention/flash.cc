@@ -85,10 +85,11 @@ FlashBatch FlashAttention::batch(const AttentionArgs& args) const {
   batch.k = {args.k.data, args.k.row_stride};
   batch.v = {args.v.data, args.v.row_stride};
   batch.out = {args.out.data, args.out.row_stride};
+  batch.first_out_row = args.queries.begin;
   return batch;
 }
 
-// How a batch's work is cut: sequence outermost, then chunks of queries, then groups of heads.
+// How a batch's work is cut: sequence outermost, then chunks of its queries, then groups of heads.
 // Chunks that a shorter sequence lacks are empty items.
 struct Cut {
   int64_t sequences, chunks, head_groups;
@@ -97,11 +98,12 @@ struct Cut {
   size_t items() const { return static_cast<size_t>(sequences * chunks * head_groups); }
 };
 
-Cut cut_batch(int64_t sequences, int64_t max_seqlen, int kv_heads) {
-  const int64_t length = std::max<int64_t>(max_seqlen, 1);
+Cut cut_batch(const AttentionArgs& args, int kv_heads) {
+  const int64_t length = std::max<int64_t>(args.max_seqlen, 1);
+  const int64_t queries = args.queries.size() == 0 ? length : args.queries.size();
   Cut cut;
-  cut.sequences = sequences;
-  cut.chunks = (length + kFlashChunkQueries - 1) / kFlashChunkQueries;
+  cut.sequences = static_cast<int64_t>(args.host_cu_seqlens.size()) - 1;
+  cut.chunks = (queries + kFlashChunkQueries - 1) / kFlashChunkQueries;
   cut.heads_per_group = static_cast<int>(std::clamp<int64_t>(kItemTokens / length, 1, kv_heads));
   cut.head_groups = (kv_heads + cut.heads_per_group - 1) / cut.heads_per_group;
   return cut;
@@ -110,16 +112,17 @@ Cut cut_batch(int64_t sequences, int64_t max_seqlen, int kv_heads) {
 void FlashAttention::run(ops::OpContext& context, const AttentionArgs& args,
                          void* workspace) const {
   const FlashBatch shared = batch(args);
-  const Cut cut = cut_batch(static_cast<int64_t>(args.host_cu_seqlens.size()) - 1, args.max_seqlen,
-                            problem_.kv_heads);
+  const Cut cut = cut_batch(args, problem_.kv_heads);
   const size_t thread_bytes = kernel_.workspace_bytes(shared, args.max_seqlen);
   const auto work = [&](size_t index, int thread) {
     const auto i = static_cast<int64_t>(index);
     const auto b = static_cast<size_t>(i / (cut.chunks * cut.head_groups));
     FlashItem item;
     item.sequence = args.sequence(b);
-    item.query_begin = item.sequence.shared + i / cut.head_groups % cut.chunks * kFlashChunkQueries;
-    if (item.query_begin >= item.sequence.tokens) return;
+    const TokenRange queries = args.queries_of(item.sequence);
+    item.query_begin = queries.begin + i / cut.head_groups % cut.chunks * kFlashChunkQueries;
+    item.query_end = std::min(item.query_begin + kFlashChunkQueries, queries.end);
+    if (item.query_begin >= item.query_end) return;
     const int first_head = static_cast<int>(i % cut.head_groups) * cut.heads_per_group;
     const int end_head = std::min(first_head + cut.heads_per_group, problem_.kv_heads);
     std::byte* scratch =

@@ -16,6 +16,7 @@ struct NaiveArgs {
   TensorView q, k, v, out, cu_seqlens;  // as in AttentionArgs
   TensorView key_counts;                // the same; data null: every token is a key
   TensorView continues;                 // the same; data null: no sequence does
+  TokenRange queries;                   // the same; empty: all
   TensorView scores;                    // f32 [max_seqlen]
 };
 
@@ -101,7 +102,7 @@ void attend_row(const NaiveArgs& args, const SequenceRows& sequence, int h, int6
     scores[j - begin] = std::exp(scores[j - begin] - maximum);
     sum += scores[j - begin];
   }
-  T* out = row<T>(args.out, token, h * head_size);
+  T* out = row<T>(args.out, token - args.queries.begin, h * head_size);
   for (int64_t d = 0; d < head_size; ++d) {
     double value = 0;
     for (int64_t j = begin; j < end; ++j) {
@@ -125,7 +126,9 @@ void attend_batch(const NaiveArgs& args) {
     }
     sequence.tokens = sequence.shared + cu_seqlens[b + 1] - cu_seqlens[b];
     sequence.keys = key_counts == nullptr ? sequence.tokens : key_counts[b];
-    for (int64_t i = sequence.shared; i < sequence.tokens; ++i) {
+    const TokenRange queries =
+        args.queries.size() == 0 ? TokenRange{sequence.shared, sequence.tokens} : args.queries;
+    for (int64_t i = queries.begin; i < queries.end; ++i) {
       const TokenRange keys = visible_keys(args.problem, i, sequence.tokens);
       for (int h = 0; h < args.problem.heads; ++h) {
         attend_row<T>(args, sequence, h, i, keys.begin, std::min(keys.end, sequence.keys));
@@ -160,6 +163,7 @@ class NaiveAttention final : public Attention {
         .cu_seqlens = args.cu_seqlens,
         .key_counts = args.key_counts,
         .continues = args.continues,
+        .queries = args.queries,
         .scores = TensorView::contiguous(workspace, DType::kF32, {args.max_seqlen})};
     if (context.stream.device().kind() == "cpu") {
       attend_naively(naive);  // inline, so without an allocation

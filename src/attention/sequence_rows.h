@@ -6,8 +6,10 @@
 
 namespace wde::attention {
 
-// A sequence that others continue (AttentionArgs::continues) has a multiple of so many tokens.
-inline constexpr int64_t kContinuedUnit = 32;
+// Queries are computed in blocks of so many: a sequence is cut between two of them only, where
+// others continue it (AttentionArgs::continues) and at the ends of a range
+// (AttentionArgs::queries).
+inline constexpr int64_t kQueryBlock = 32;
 
 // Where the tokens of one sequence lie in a batch: first those that it continues, then its own.
 struct SequenceRows {

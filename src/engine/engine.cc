@@ -161,7 +161,10 @@ class EngineImpl final : public Engine {
   bool start_batches() {
     bool any = false;
     while (execution::Slot* slot = parts_.executor->acquire()) {
-      pipeline::Scheduler::Picked picked = parts_.scheduler->pick(Clock::now());
+      using LongText = pipeline::Scheduler::LongText;
+      pipeline::Scheduler::Picked picked = parts_.scheduler->pick(
+          Clock::now(), parts_.executor->computes_long_text(*slot) ? LongText::kMustWait
+                                                                   : LongText::kMayBePicked);
       left_queue(count_leaving(picked.batch.requests) + count_leaving(picked.cancelled) +
                  count_leaving(picked.expired));
       answer_all(&picked.cancelled, cancelled_error("cancelled by the client"));

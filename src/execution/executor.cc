@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/status.h"
 
@@ -56,9 +57,11 @@ Executor::~Executor() { workers_.clear(); }
 
 Slot* Executor::acquire() {
   WorkerState* best = nullptr;
+  const auto load = [](const WorkerState& state) {
+    return std::pair(state.in_flight, state.long_texts);
+  };
   for (WorkerState& state : workers_) {
-    if (!state.free.empty() && (best == nullptr || state.in_flight < best->in_flight))
-      best = &state;
+    if (!state.free.empty() && (best == nullptr || load(state) < load(*best))) best = &state;
   }
   if (best == nullptr) return nullptr;
   Slot* slot = best->free.back();
@@ -67,7 +70,9 @@ Slot* Executor::acquire() {
 }
 
 void Executor::start(Slot* slot) {
-  ++state_of(*slot).in_flight;
+  WorkerState& state = state_of(*slot);
+  ++state.in_flight;
+  if (slot->input.chunk_rows > 0) ++state.long_texts;
   ++in_flight_;
   slot->worker().start(slot);
 }
@@ -80,14 +85,15 @@ Slot* Executor::completed() {
     slot = completed_.front();
     completed_.erase(completed_.begin());
   }
-  --state_of(*slot).in_flight;
+  WorkerState& state = state_of(*slot);
+  --state.in_flight;
+  if (slot->input.chunk_rows > 0) --state.long_texts;
   --in_flight_;
   return slot;
 }
 
 void Executor::release(Slot* slot) {
-  slot->batch.requests.clear();
-  slot->batch.tokens = 0;
+  slot->batch = {};
   state_of(*slot).free.push_back(slot);
 }
 

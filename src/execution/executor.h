@@ -40,8 +40,11 @@ class Executor {
                                                   Signal* signal, const MakeWorker& make_worker);
   ~Executor();
 
-  // A slot to fill, of the worker with the fewest batches in flight; null when all are in flight.
+  // A slot to fill, of the worker with the fewest batches in flight, rather of one that has no long
+  // text; null when all are in flight.
   Slot* acquire();
+  // Whether the slot's worker has a long text in flight: its arenas hold no second one.
+  bool computes_long_text(const Slot& slot) { return state_of(slot).long_texts > 0; }
   void start(Slot* slot);
   // A slot whose batch is done, in the order of completion; null when there is none now. Release it
   // when answered.
@@ -57,6 +60,7 @@ class Executor {
     std::unique_ptr<Worker> worker;
     std::vector<Slot*> free;
     int in_flight = 0;
+    int long_texts = 0;  // of those
   };
   WorkerState& state_of(const Slot& slot);
 

@@ -70,14 +70,30 @@ size_t measure_workspace_bytes(const LoadedModel& model, const ops::OpTable& ops
   // The heads of one task run one after the other, each in what the one before it has left.
   for (const auto& head : model.heads) {
     Arena arena = Arena::measuring();
-    ops::OpContext context{
-        .stream = *stream, .ops = ops, .arena = arena, .pool = &pool, .measuring = true};
+    ops::OpContext context{.stream = *stream,
+                           .ops = ops,
+                           .arena = arena,
+                           .pool = &pool,
+                           .measuring = true,
+                           .chunk_rows = limits.chunk_rows};
     const TensorView hidden = model.model->forward(context, batch);
     const int64_t rows = head->rows() == heads::Rows::kPerToken ? limits.tokens : B;
     head->forward(context, hidden, batch, nowhere.allocate(DType::kF32, {rows, head->columns()}));
     high_water_bytes = std::max(high_water_bytes, arena.high_water_bytes());
   }
   return high_water_bytes;
+}
+
+ArenaSizes measure_arenas(const LoadedModel& model, const ops::OpTable& ops, Device& device,
+                          const PassLimits& limits, int threads) {
+  constexpr size_t kPageBytes = 4096;
+  const auto measure = [&](const ShardLimits& pass) -> size_t {
+    if (pass.tokens == 0) return 0;
+    const size_t bytes = measure_workspace_bytes(model, ops, device, pass, threads);
+    return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
+  };
+  return {.lane_bytes = std::max(kPageBytes, measure(limits.shard)),
+          .long_text_bytes = measure(limits.long_text)};
 }
 
 int64_t max_output_floats(const LoadedModel& model, int64_t max_batch_tokens,
@@ -100,16 +116,13 @@ Runner::Runner(Options options)
 Result<std::unique_ptr<Runner>> Runner::create(Options options) {
   std::unique_ptr<Runner> runner(new Runner(std::move(options)));
   const Options& o = runner->options_;
-  const size_t lane_bytes =
-      measure_workspace_bytes(*o.model, *o.ops, *o.device, o.limits, o.threads);
-  const size_t stride_bytes = (lane_bytes + 4095) / 4096 * 4096;
-  WDE_ASSIGN_OR_RETURN(
-      runner->workspace_,
-      o.device->allocate(std::max<size_t>(4096, stride_bytes * static_cast<size_t>(o.threads))));
+  const ArenaSizes sizes = measure_arenas(*o.model, *o.ops, *o.device, o.limits, o.threads);
+  WDE_ASSIGN_OR_RETURN(runner->workspace_, o.device->allocate(sizes.bytes(o.threads)));
+  auto* base = static_cast<std::byte*>(runner->workspace_.data());
   for (int lane = 0; lane < o.threads; ++lane) {
-    auto* base = static_cast<std::byte*>(runner->workspace_.data()) +
-                 stride_bytes * static_cast<size_t>(lane);
-    runner->arenas_.emplace_back(base, stride_bytes);
+    const size_t bytes = sizes.lane_bytes + (lane == 0 ? sizes.long_text_bytes : 0);
+    runner->arenas_.emplace_back(base, bytes);
+    base += bytes;
   }
   return runner;
 }
@@ -129,12 +142,15 @@ std::vector<OutputPart> Runner::output_parts(const schema::ModelInput& input) co
 }
 
 void Runner::forward(Stream& compute, const schema::ModelInput& input, int32_t* device_block,
-                     std::span<const OutputPart> parts, float* device_output) {
+                     std::span<const OutputPart> parts, float* device_output,
+                     const std::function<void()>* between_chunks) {
   if (input.shards.size() == 1) {
     ops::OpContext context{.stream = compute,
                            .ops = *options_.ops,
                            .arena = arenas_[0],
                            .pool = &pool_,
+                           .chunk_rows = input.chunk_rows,
+                           .between_chunks = input.chunk_rows > 0 ? between_chunks : nullptr,
                            .profile = options_.profile.get()};
     forward_shard(context, input, input.shards[0], device_block, parts, device_output);
     return;

@@ -2,6 +2,7 @@
 // thread only; allocates no device memory: every lane has an arena that was sized at load.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -14,12 +15,33 @@
 
 namespace wde::execution {
 
-// The largest forward pass that the arenas must hold.
+// The largest forward pass of a kind.
 struct ShardLimits {
   int64_t tokens = 0;
   int64_t sequences = 0;
   int64_t max_length = 0;  // longest sequence
+  int64_t chunk_rows = 0;  // computed at a time; 0: all at once
 };
+
+// What a worker's arenas must hold: a shard on each lane and, below the first lane's, a long text
+// between whose chunks other batches pass.
+struct PassLimits {
+  ShardLimits shard;
+  ShardLimits long_text;  // tokens 0: no text is long
+};
+
+struct ArenaSizes {
+  size_t lane_bytes = 0;
+  size_t long_text_bytes = 0;  // of the first lane's arena, beside lane_bytes
+
+  size_t bytes(int lanes) const {
+    return lane_bytes * static_cast<size_t>(lanes) + long_text_bytes;
+  }
+};
+
+// Whole pages each, measured.
+ArenaSizes measure_arenas(const LoadedModel& model, const ops::OpTable& ops, Device& device,
+                          const PassLimits& limits, int threads);
 
 // Workspace of one such pass, measured by a dry run of the model and every head. `threads` may
 // split its ops.
@@ -47,7 +69,7 @@ class Runner {
     std::shared_ptr<Device> device;
     int threads = 1;      // CPU threads of this worker, the device thread included
     int first_core = -1;  // pin those that the pool starts from this core on, or -1
-    ShardLimits limits;
+    PassLimits limits;
     std::shared_ptr<ops::Profile> profile;  // null: none
   };
   // Allocates the arenas, one a lane. Errors: kResourceExhausted with the numbers.
@@ -57,9 +79,12 @@ class Runner {
   std::vector<OutputPart> output_parts(const schema::ModelInput& input) const;
 
   // Enqueues on `compute` the pass over `input`, whose block lies at `device_block` on the device,
-  // into `device_output`, which is laid out as `parts` say (f32 rows in the batch's order).
+  // into `device_output`, which is laid out as `parts` say (f32 rows in the batch's order). Between
+  // the chunks of a long text calls `between_chunks` (null: nothing), which may run a batch that is
+  // none.
   void forward(Stream& compute, const schema::ModelInput& input, int32_t* device_block,
-               std::span<const OutputPart> parts, float* device_output);
+               std::span<const OutputPart> parts, float* device_output,
+               const std::function<void()>* between_chunks = nullptr);
 
   // Floats of the largest answer to a batch within these budgets, whatever its task.
   int64_t max_output_floats(int64_t max_batch_tokens, int64_t max_batch_requests) const {

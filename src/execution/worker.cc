@@ -112,14 +112,13 @@ void Worker::enqueue(Slot* slot) {
   slot->parts_ = runner_->output_parts(slot->input);
   const int64_t floats = slot->parts_.back().begin + slot->parts_.back().floats();
   slot->begin_ = Clock::now();
-  for (Stream* stream : {copy_in_, compute_, copy_out_}) stream->set_error_scope(slot->scope_);
+  enter_scope(*slot);
 
   copy_in_->copy_to_device(slot->device_block_.data(), slot->input.block.data(),
                            slot->input.used() * sizeof(int32_t));
   copy_in_->record(*slot->copied_in_);
   compute_->wait(*slot->copied_in_);
-  runner_->forward(*compute_, slot->input, static_cast<int32_t*>(slot->device_block_.data()),
-                   slot->parts_, static_cast<float*>(slot->device_output_.data()));
+  compute(slot);
   compute_->record(*slot->computed_);
   copy_out_->wait(*slot->computed_);
   copy_out_->copy_to_host(slot->host_output_.data(), slot->device_output_.data(),
@@ -132,6 +131,35 @@ void Worker::enqueue(Slot* slot) {
     }
     options_.completed(slot);
   });
+}
+
+void Worker::enter_scope(const Slot& slot) {
+  for (Stream* stream : {copy_in_, compute_, copy_out_}) stream->set_error_scope(slot.scope_);
+}
+
+void Worker::compute(Slot* slot) {
+  FairShare share(slot->begin_);
+  const std::function<void()> between_chunks = [&] { let_one_pass(*slot, &share); };
+  runner_->forward(*compute_, slot->input, static_cast<int32_t*>(slot->device_block_.data()),
+                   slot->parts_, static_cast<float*>(slot->device_output_.data()), &between_chunks);
+}
+
+void Worker::let_one_pass(const Slot& long_text, FairShare* share) {
+  const Clock::time_point begin = Clock::now();
+  if (!share->others_may_pass(begin)) return;
+  Slot* const other = next_to_pass();
+  if (other == nullptr) return;
+  enqueue(other);
+  enter_scope(long_text);
+  share->passed(Clock::now() - begin);
+}
+
+Slot* Worker::next_to_pass() {
+  const std::lock_guard lock(mutex_);
+  if (started_.empty() || started_.front()->input.chunk_rows > 0) return nullptr;
+  Slot* const slot = started_.front();
+  started_.pop_front();
+  return slot;
 }
 
 }  // namespace wde::execution

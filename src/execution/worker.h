@@ -1,5 +1,6 @@
 // One device thread and what it needs to compute batches: slots (a batch's buffers on both sides),
-// streams, events and the runner. The device thread only enqueues: copy in, compute, copy out.
+// streams, events and the runner. The device thread only enqueues: copy in, compute, copy out; of a
+// long text, chunk by chunk, and between two chunks it enqueues another batch that waits.
 #pragma once
 
 #include <condition_variable>
@@ -10,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "execution/fair_share.h"
 #include "execution/runner.h"
 #include "schema/schema.h"
 
@@ -72,6 +74,12 @@ class Worker {
   Status make_slots();
   void device_thread();
   void enqueue(Slot* slot);
+  void compute(Slot* slot);
+  // Enqueues the batch that waits for the device thread, if there is one and it is no long text.
+  void let_one_pass(const Slot& long_text, FairShare* share);
+  Slot* next_to_pass();
+  // Work enqueued from now on belongs to the slot's batch.
+  void enter_scope(const Slot& slot);
 
   Options options_;
   std::unique_ptr<Runner> runner_;

@@ -48,31 +48,40 @@ void SelfAttention::normalize(ops::OpContext& context, const TensorView& query,
   }
 }
 
-void SelfAttention::forward(ops::OpContext& context, const TokenBatch& batch, const TensorView& x,
-                            const TensorView& residual, const TensorView& out) const {
-  const Arena::Mark mark(context.arena);
-  const int64_t query_columns = int64_t{problem_.heads} * problem_.head_size;
-  const int64_t key_columns = int64_t{problem_.kv_heads} * problem_.head_size;
-  const TensorView qkv = context.arena.allocate(problem_.dtype, {x.rows(), qkv_.outputs()});
+TensorView SelfAttention::allocate_projections(ops::OpContext& context, int64_t tokens) const {
+  return context.arena.allocate(problem_.dtype, {tokens, qkv_.outputs()});
+}
+
+void SelfAttention::project(ops::OpContext& context, const TokenBatch& batch, const Rows& rows,
+                            const TensorView& x, const TensorView& projections) const {
+  const TensorView qkv = rows.of(projections);
   qkv_.forward(context, x, qkv, batch.adapter);
-  normalize(context, qkv.slice_columns(0, query_columns),
-            qkv.slice_columns(query_columns, key_columns));
-  if (rotary_ != nullptr) {
-    rotary_->forward(context, batch.positions, qkv.slice_columns(0, query_columns + key_columns));
-  }
-  const TensorView mixed = context.arena.allocate(problem_.dtype, {x.rows(), query_columns});
-  attention::attend(context, *attention_,
-                    {.q = qkv.slice_columns(0, query_columns),
-                     .k = qkv.slice_columns(query_columns, key_columns),
-                     .v = qkv.slice_columns(query_columns + key_columns, key_columns),
-                     .out = mixed,
-                     .cu_seqlens = batch.cu_seqlens,
-                     .host_cu_seqlens = batch.host_cu_seqlens,
-                     .max_seqlen = batch.max_seqlen,
-                     .continues = batch.continues,
-                     .host_continues = batch.host_continues,
-                     .key_counts = batch.key_counts,
-                     .host_key_counts = batch.host_key_counts});
+  normalize(context, qkv.slice_columns(0, query_columns()),
+            qkv.slice_columns(query_columns(), key_columns()));
+  if (rotary_ == nullptr) return;
+  rotary_->forward(context, rows.of(batch.positions),
+                   qkv.slice_columns(0, query_columns() + key_columns()));
+}
+
+void SelfAttention::attend(ops::OpContext& context, const TokenBatch& batch, const Rows& rows,
+                           const TensorView& projections, const TensorView& residual,
+                           const TensorView& out) const {
+  const Arena::Mark mark(context.arena);
+  const TensorView mixed = context.arena.allocate(problem_.dtype, {rows.count, query_columns()});
+  attention::AttentionArgs args{
+      .q = projections.slice_columns(0, query_columns()),
+      .k = projections.slice_columns(query_columns(), key_columns()),
+      .v = projections.slice_columns(query_columns() + key_columns(), key_columns()),
+      .out = mixed,
+      .cu_seqlens = batch.cu_seqlens,
+      .host_cu_seqlens = batch.host_cu_seqlens,
+      .max_seqlen = batch.max_seqlen,
+      .continues = batch.continues,
+      .host_continues = batch.host_continues,
+      .key_counts = batch.key_counts,
+      .host_key_counts = batch.host_key_counts};
+  if (rows.count < batch.tokens()) args.queries = {rows.begin, rows.begin + rows.count};
+  attention::attend(context, *attention_, args);
   output_.forward(context, mixed, out, residual, batch.adapter);
 }
 

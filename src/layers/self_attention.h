@@ -1,5 +1,6 @@
 // Multi-head self-attention: one fused projection to q, k, v, rotary positions where the model has
-// them, attention, output projection.
+// them, attention, output projection. In two steps, each of which a caller may take for some rows
+// at a time: every row is projected before the first one attends.
 #pragma once
 
 #include <memory>
@@ -10,6 +11,7 @@
 #include "layers/linear.h"
 #include "layers/rms_norm.h"
 #include "layers/rotary_embedding.h"
+#include "layers/row_chunks.h"
 #include "layers/stacked_linear.h"
 #include "layers/token_batch.h"
 
@@ -33,10 +35,17 @@ class SelfAttention {
                                     const attention::AttentionProblem& problem,
                                     std::shared_ptr<const RotaryEmbedding> rotary = nullptr);
 
-  // out [T, C] = attention(x [T, C]) + residual [T, C] (data null for none); out may be x or the
-  // residual.
-  void forward(ops::OpContext& context, const TokenBatch& batch, const TensorView& x,
-               const TensorView& residual, const TensorView& out) const;
+  // For the q, k and v of T tokens: [T, (H + 2 Hkv) D] in the context's arena.
+  TensorView allocate_projections(ops::OpContext& context, int64_t tokens) const;
+  // The batch's rows `rows` of `projections` from x [rows, C].
+  void project(ops::OpContext& context, const TokenBatch& batch, const Rows& rows,
+               const TensorView& x, const TensorView& projections) const;
+  // out [rows, C] = attention of the batch's rows `rows` + residual [rows, C] (data null for none);
+  // out may be the residual. All of the batch's rows, or of a batch of one sequence some, as
+  // AttentionArgs::queries.
+  void attend(ops::OpContext& context, const TokenBatch& batch, const Rows& rows,
+              const TensorView& projections, const TensorView& residual,
+              const TensorView& out) const;
   // Queries and keys [T, H D] are normalized as a whole, before they turn.
   void normalize_projections(LayerNorm query, LayerNorm key);
   // Every head of them [D] by itself (Henry et al. 2020, arXiv:2010.04245), before they turn.
@@ -45,6 +54,8 @@ class SelfAttention {
   std::string_view backend() const { return attention_->name(); }
 
  private:
+  int64_t query_columns() const { return int64_t{problem_.heads} * problem_.head_size; }
+  int64_t key_columns() const { return int64_t{problem_.kv_heads} * problem_.head_size; }
   // Normalizes the queries and keys of packed rows in place, where the model does.
   void normalize(ops::OpContext& context, const TensorView& query, const TensorView& key) const;
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -57,6 +58,14 @@ struct AdapterPolicy {
   Result<int> find(const std::string& name) const;
 };
 
+// Texts of more than `tokens` are long: each is computed alone, `chunk_rows` of its rows at a time,
+// and other batches pass between.
+struct LongTexts {
+  int64_t tokens = INT64_MAX;
+  int64_t chunk_rows = 0;
+};
+
+// Of a batch that is no long text.
 struct BatchBudget {
   int64_t max_tokens = 0;
   int64_t max_requests = 0;

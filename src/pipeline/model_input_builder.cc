@@ -123,6 +123,7 @@ schema::ModelInput ModelInputBuilder::build(schema::Batch* batch, std::span<int3
   input.block = block;
   input.task = requests.front().task;
   input.adapter = requests.front().adapter;
+  input.chunk_rows = batch->long_text ? options_.chunk_rows : 0;
   const auto& sharing = options_.prefix_sharing;
   const auto shares = std::find_if(sharing.begin(), sharing.end(), [&](const PrefixSharing& entry) {
     return entry.task == input.task;

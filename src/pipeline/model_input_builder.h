@@ -32,6 +32,7 @@ struct ModelInputOptions {
   int padding_id = -1;  // a token that stands at position_offset - 1 and is not counted; or none
   int type_vocab_size = 0;  // 0: the model has no token types
   ShardPolicy shards;
+  int64_t chunk_rows = 0;  // of a long text that are computed at a time
 };
 
 class ModelInputBuilder {

@@ -13,7 +13,8 @@ Scheduler::Scheduler(SchedulerOptions options) : options_(options) {
 }
 
 void Scheduler::add(schema::SchedulableRequest request) {
-  WDE_CHECK(request.tokens() > 0 && request.tokens() <= options_.budget.max_tokens);
+  WDE_CHECK(request.tokens() > 0);
+  WDE_CHECK(is_long(request) || request.tokens() <= options_.budget.max_tokens);
   const std::lock_guard lock(mutex_);
   queue_.push_back(std::move(request));
 }
@@ -45,43 +46,53 @@ void Scheduler::sweep(Clock::time_point now, Picked* picked) {
   queue_.erase(queue_.begin() + static_cast<std::ptrdiff_t>(kept), queue_.end());
 }
 
-Scheduler::Picked Scheduler::pick(Clock::time_point now) {
+// Of the window's requests those of the oldest one's task and adapter, nearest to it in length
+// first, then oldest first.
+std::vector<size_t> Scheduler::candidates(size_t oldest) const {
+  const schema::SchedulableRequest& first = queue_[oldest];
+  std::vector<size_t> candidates;
+  int64_t seen = 0;
+  for (size_t i = oldest; i < queue_.size() && seen < options_.window_requests; ++i) {
+    if (is_long(queue_[i])) continue;
+    ++seen;
+    if (queue_[i].task == first.task && queue_[i].adapter == first.adapter) candidates.push_back(i);
+  }
+  std::stable_sort(candidates.begin() + 1, candidates.end(), [&](size_t a, size_t b) {
+    return std::abs(queue_[a].tokens() - first.tokens()) <
+           std::abs(queue_[b].tokens() - first.tokens());
+  });
+  return candidates;
+}
+
+void Scheduler::take(size_t index, Clock::time_point now, schema::Batch* batch) {
+  schema::SchedulableRequest& request = queue_[index];
+  batch->tokens += request.tokens();
+  request.timestamps.scheduled = now;
+  batch->requests.push_back(std::move(request));
+}
+
+Scheduler::Picked Scheduler::pick(Clock::time_point now, LongText long_text) {
   Picked picked;
   const std::lock_guard lock(mutex_);
   sweep(now, &picked);
-  if (queue_.empty()) return picked;
-
-  // The window's requests of the oldest one's task and adapter, nearest to it in length first, then
-  // oldest first.
-  const Task task = queue_.front().task;
-  const int adapter = queue_.front().adapter;
-  const int length = queue_.front().tokens();
-  const size_t window = std::min(queue_.size(), static_cast<size_t>(options_.window_requests));
-  std::vector<size_t> candidates;
-  for (size_t i = 0; i < window; ++i) {
-    if (queue_[i].task == task && queue_[i].adapter == adapter) candidates.push_back(i);
-  }
-  std::stable_sort(candidates.begin() + 1, candidates.end(), [&](size_t a, size_t b) {
-    return std::abs(queue_[a].tokens() - length) < std::abs(queue_[b].tokens() - length);
+  const auto oldest = std::find_if(queue_.begin(), queue_.end(), [&](const auto& request) {
+    return long_text == LongText::kMayBePicked || !is_long(request);
   });
+  if (oldest == queue_.end()) return picked;
 
-  std::vector<bool> taken(window, false);
-  for (const size_t index : candidates) {
-    if (static_cast<int64_t>(picked.batch.requests.size()) == options_.budget.max_requests) break;
-    schema::SchedulableRequest& request = queue_[index];
-    if (picked.batch.tokens + request.tokens() > options_.budget.max_tokens) continue;
-    picked.batch.tokens += request.tokens();
-    request.timestamps.scheduled = now;
-    picked.batch.requests.push_back(std::move(request));
-    taken[index] = true;
+  const auto index = static_cast<size_t>(oldest - queue_.begin());
+  schema::Batch& batch = picked.batch;
+  batch.long_text = is_long(*oldest);
+  if (batch.long_text) {
+    take(index, now, &batch);
+  } else {
+    for (const size_t candidate : candidates(index)) {
+      if (static_cast<int64_t>(batch.requests.size()) == options_.budget.max_requests) break;
+      if (batch.tokens + queue_[candidate].tokens() > options_.budget.max_tokens) continue;
+      take(candidate, now, &batch);
+    }
   }
-  size_t kept = 0;
-  for (size_t i = 0; i < queue_.size(); ++i) {
-    if (i < window && taken[i]) continue;
-    if (kept != i) queue_[kept] = std::move(queue_[i]);
-    ++kept;
-  }
-  queue_.erase(queue_.begin() + static_cast<std::ptrdiff_t>(kept), queue_.end());
+  std::erase_if(queue_, [](const auto& request) { return request.ticket == nullptr; });
   return picked;
 }
 

@@ -82,6 +82,7 @@ struct SchedulableRequest {
 struct Batch {
   std::vector<SchedulableRequest> requests;
   int64_t tokens = 0;
+  bool long_text = false;  // one text alone, computed in chunks
 
   bool empty() const { return requests.empty(); }
 };
@@ -119,6 +120,7 @@ struct ModelInput {
   Task task = Task::kEmbed;
   int adapter = -1;
   bool limits_keys = false;  // some sequence has tokens that others do not see: read `keys`
+  int64_t chunk_rows = 0;    // a long text: so many rows at a time; 0: all at once
   std::vector<Shard> shards;
 
   size_t ids_offset() const { return 0; }

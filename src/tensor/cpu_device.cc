@@ -15,6 +15,7 @@ namespace {
 
 constexpr size_t kAlignmentBytes = 64;
 constexpr size_t kHugePageBytes = size_t{2} << 20;
+constexpr size_t kPageBytes = 65536;  // the largest that a kernel has for any architecture here
 
 class CpuEvent final : public Event {};
 
@@ -72,7 +73,11 @@ class CpuDevice final : public Device {
 
   Result<Storage> allocate_host(size_t size_bytes) override {
     WDE_ASSIGN_OR_RETURN(Storage storage, allocate(size_bytes));
-    std::memset(storage.data(), 0, size_bytes);
+    // Whole pages that are given back read as zero, and take no memory until they are written: of a
+    // buffer for the longest text little may ever be.
+    size_t zeroed = size_bytes < kHugePageBytes ? 0 : size_bytes / kPageBytes * kPageBytes;
+    if (zeroed > 0 && ::madvise(storage.data(), zeroed, MADV_DONTNEED) != 0) zeroed = 0;
+    std::memset(static_cast<std::byte*>(storage.data()) + zeroed, 0, size_bytes - zeroed);
     return storage;
   }
 

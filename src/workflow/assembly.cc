@@ -88,8 +88,8 @@ size_t queue_bytes(const Settings& settings) {
   return static_cast<size_t>(settings.options.max_queued_requests) * request;
 }
 
-// And lets go of what it was made from. `before`: the heap in use before anything asked for it, as a
-// manifest's settle() may.
+// And lets go of what it was made from. `before`: the heap in use before anything asked for it, as
+// a manifest's settle() may.
 Status load_tokenizer(const Manifest& manifest, size_t before, Assembly* parts) {
   WDE_ASSIGN_OR_RETURN(parts->tokenizer, manifest.tokenizer(parts->settings));
   const size_t after = heap_in_use_bytes();
@@ -132,6 +132,7 @@ ModelInfo describe(const Assembly& assembly) {
   info.vocab_size = std::min(settings.limits.vocab_size, assembly.tokenizer->vocab_size());
   info.max_batch_tokens = static_cast<int>(assembly.memory_plan.budget.max_tokens);
   info.max_batch_requests = static_cast<int>(assembly.memory_plan.budget.max_requests);
+  info.long_text_tokens = static_cast<int>(settings.long_texts.tokens);
   info.threads = settings.workers * settings.threads_per_worker;
   info.weight_bytes = assembly.memory_plan.weight_bytes;
   info.mapped_bytes = assembly.memory_plan.mapped_bytes;

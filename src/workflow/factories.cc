@@ -68,26 +68,38 @@ Status check_unread(const std::vector<checkpoint::AdapterTensor>& tensors) {
   return {};
 }
 
-execution::ShardLimits shard_limits(const Settings& settings, const pipeline::BatchBudget& budget) {
+execution::PassLimits pass_limits(const Settings& settings, const pipeline::BatchBudget& budget) {
   const int64_t tokens = settings.shards.max_shard_tokens > 0
                              ? std::min(settings.shards.max_shard_tokens, budget.max_tokens)
                              : budget.max_tokens;
-  return {.tokens = tokens,
-          .sequences = std::min(budget.max_requests, tokens),
-          .max_length = settings.limits.longest()};
+  execution::PassLimits limits;
+  limits.shard = {.tokens = tokens,
+                  .sequences = std::min(budget.max_requests, tokens),
+                  .max_length = settings.longest_whole()};
+  const int64_t longest = settings.limits.longest();
+  if (longest > settings.long_texts.tokens) {
+    limits.long_text = {.tokens = longest,
+                        .sequences = 1,
+                        .max_length = longest,
+                        .chunk_rows = settings.long_texts.chunk_rows};
+  }
+  return limits;
 }
 
-size_t workspace_bytes(const Settings& settings, const execution::LoadedModel& model,
-                       const pipeline::BatchBudget& budget) {
-  const size_t lane = execution::measure_workspace_bytes(model, *settings.ops, *settings.device,
-                                                         shard_limits(settings, budget),
-                                                         settings.threads_per_worker);
+// Settles what follows from the plan's budget.
+void size_workspace(const Settings& settings, const execution::LoadedModel& model,
+                    MemoryPlan* plan) {
+  const pipeline::BatchBudget& budget = plan->budget;
+  plan->pass_limits = pass_limits(settings, budget);
+  plan->slot_tokens = std::max<int64_t>(budget.max_tokens, settings.limits.longest());
+  const execution::ArenaSizes arenas = execution::measure_arenas(
+      model, *settings.ops, *settings.device, plan->pass_limits, settings.threads_per_worker);
   const int64_t floats =
-      execution::max_output_floats(model, budget.max_tokens, budget.max_requests);
-  const size_t slot = execution::Worker::slot_bytes(budget.max_tokens, budget.max_requests, floats);
+      execution::max_output_floats(model, plan->slot_tokens, budget.max_requests);
+  const size_t slot = execution::Worker::slot_bytes(plan->slot_tokens, budget.max_requests, floats);
   const auto slots = static_cast<size_t>(settings.executor->slots_per_worker);
-  return static_cast<size_t>(settings.workers) *
-         (lane * static_cast<size_t>(settings.threads_per_worker) + slot * slots);
+  plan->workspace_bytes = static_cast<size_t>(settings.workers) *
+                          (arenas.bytes(settings.threads_per_worker) + slot * slots);
 }
 
 std::optional<int32_t> padding_id(const Settings& settings, const tokenizer::Tokenizer& tokenizer) {
@@ -160,18 +172,18 @@ Result<MemoryPlan> plan_memory(const Settings& settings, const execution::Loaded
                   .tokenizer_bytes = settings.tokenizer_bytes,
                   .budget = settings.budget};
   for (;;) {
-    plan.workspace_bytes = workspace_bytes(settings, model, plan.budget);
+    size_workspace(settings, model, &plan);
     if (plan.weight_bytes + plan.tokenizer_bytes + plan.workspace_bytes <= plan.limit_bytes) break;
-    if (plan.budget.max_tokens <= settings.limits.longest()) {
+    if (plan.budget.max_tokens <= settings.longest_whole()) {
       return resource_exhausted_error(
-          "weights {} + workspace {} for batches of {} tokens (the longest text) exceed the {} "
+          "weights {} + workspace {} for batches of {} tokens and texts of {} exceed the {} "
           "that --memory-utilization {} leaves of {}; lower --max-length or --max-batch-requests",
           mebibytes(plan.weight_bytes), mebibytes(plan.workspace_bytes), plan.budget.max_tokens,
-          mebibytes(plan.limit_bytes), settings.options.memory_utilization,
-          settings.device->name());
+          settings.limits.longest(), mebibytes(plan.limit_bytes),
+          settings.options.memory_utilization, settings.device->name());
     }
     plan.budget.max_tokens =
-        std::max<int64_t>(settings.limits.longest(), plan.budget.max_tokens * 3 / 4);
+        std::max<int64_t>(settings.longest_whole(), plan.budget.max_tokens * 3 / 4);
     plan.budget.max_requests = std::min(plan.budget.max_requests, plan.budget.max_tokens);
   }
   if (plan.budget.max_tokens < settings.budget.max_tokens) {
@@ -180,7 +192,6 @@ Result<MemoryPlan> plan_memory(const Settings& settings, const execution::Loaded
         plan.budget.max_tokens, settings.budget.max_tokens, mebibytes(plan.weight_bytes),
         mebibytes(plan.workspace_bytes), mebibytes(plan.limit_bytes));
   }
-  plan.shard_limits = shard_limits(settings, plan.budget);
   return plan;
 }
 
@@ -199,9 +210,10 @@ std::unique_ptr<pipeline::RequestProcessor> make_request_processor(
 
 std::unique_ptr<pipeline::Scheduler> make_scheduler(const Settings& settings,
                                                     const MemoryPlan& plan) {
-  (void)settings;
-  return std::make_unique<pipeline::Scheduler>(pipeline::SchedulerOptions{
-      .budget = plan.budget, .window_requests = kWindowBatches * plan.budget.max_requests});
+  return std::make_unique<pipeline::Scheduler>(
+      pipeline::SchedulerOptions{.budget = plan.budget,
+                                 .window_requests = kWindowBatches * plan.budget.max_requests,
+                                 .long_text_tokens = settings.long_texts.tokens});
 }
 
 heads::RecipeSource recipe_source(const Settings& settings) {
@@ -229,11 +241,12 @@ std::unique_ptr<pipeline::ModelInputBuilder> make_model_input_builder(
     const Settings& settings, const execution::LoadedModel& model) {
   return std::make_unique<pipeline::ModelInputBuilder>(
       pipeline::ModelInputOptions{.prefix_sharing = prefix_sharing_tasks(settings, model),
-                                  .prefix_unit = int{attention::kContinuedUnit},
+                                  .prefix_unit = int{attention::kQueryBlock},
                                   .position_offset = settings.traits.position_offset,
                                   .padding_id = settings.traits.padding_id,
                                   .type_vocab_size = settings.traits.type_vocab_size,
-                                  .shards = settings.shards});
+                                  .shards = settings.shards,
+                                  .chunk_rows = settings.long_texts.chunk_rows});
 }
 
 Result<std::unique_ptr<execution::Executor>> make_executor(
@@ -246,7 +259,7 @@ Result<std::unique_ptr<execution::Executor>> make_executor(
                                               .ops = settings.ops,
                                               .device = settings.device,
                                               .threads = settings.threads_per_worker,
-                                              .limits = plan.shard_limits,
+                                              .limits = plan.pass_limits,
                                               .profile = settings.profile};
     if (settings.workers > 1 && settings.device->host_addressable()) {
       runner_options.first_core = index * settings.threads_per_worker;
@@ -255,7 +268,7 @@ Result<std::unique_ptr<execution::Executor>> make_executor(
     WDE_ASSIGN_OR_RETURN(std::unique_ptr<execution::Runner> runner,
                          execution::Runner::create(std::move(runner_options)));
     options.device = settings.device;
-    options.max_batch_tokens = plan.budget.max_tokens;
+    options.max_batch_tokens = plan.slot_tokens;
     options.max_batch_requests = plan.budget.max_requests;
     return execution::Worker::create(std::move(options), std::move(runner));
   };

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "attention/attention.h"
 #include "base/env.h"
 #include "base/status.h"
 #include "base/thread_pool.h"
@@ -18,6 +19,9 @@ namespace {
 constexpr int kCpuBatchTokens = 4096;
 constexpr int kDeviceBatchTokens = 16384;
 constexpr int64_t kCpuShardTokens = 128;
+// A text that fills most of a batch gains nothing from company. Half of it is a chunk, which every
+// layer takes less time for than for a batch of short texts.
+constexpr int64_t kLongTextTokens = 2048;
 // Beyond any machine; what is meant by more is a mistake.
 constexpr int kMaxThreads = 1024;
 constexpr int kMaxBatchTokens = 1 << 24;
@@ -64,6 +68,8 @@ Status check_parallelism(const EngineOptions& options) {
       check_between("--max-batch-tokens", options.max_batch_tokens, 0, kMaxBatchTokens));
   WDE_RETURN_IF_ERROR(
       check_between("--max-batch-requests", options.max_batch_requests, 1, kMaxBatchTokens));
+  WDE_RETURN_IF_ERROR(
+      check_between("--long-text-tokens", options.long_text_tokens, 0, kMaxBatchTokens));
   return check_between("--max-queued-requests", options.max_queued_requests, 1,
                        std::numeric_limits<int>::max());
 }
@@ -86,7 +92,33 @@ Status settle_parallelism(const EngineOptions& options, Settings* settings) {
   return {};
 }
 
-// CLI.md, point 3. A batch must hold the longest text.
+pipeline::LongTexts settle_long_texts(const EngineOptions& options, int64_t batch_tokens) {
+  int64_t tokens = options.long_text_tokens;
+  if (tokens == 0) tokens = std::max(kLongTextTokens, batch_tokens / 2);
+  constexpr int64_t kUnit = attention::kQueryBlock;
+  return {.tokens = tokens, .chunk_rows = std::max(tokens / 2 / kUnit * kUnit, kUnit)};
+}
+
+// A batch must hold the longest text that is computed as a whole.
+Status settle_batches(const EngineOptions& options, Settings* settings) {
+  settings->long_texts = settle_long_texts(options, settings->budget.max_tokens);
+  const int64_t longest = settings->longest_whole();
+  if (options.max_batch_tokens > 0 && options.max_batch_tokens < longest) {
+    const bool by_length = longest == settings->limits.longest();
+    return invalid_argument_error(
+        "--max-batch-tokens {} is below {}; lower {} too", options.max_batch_tokens,
+        by_length ? fmt::format("the length limit of {} tokens", longest)
+                  : fmt::format("the {} tokens up to which texts are computed as a whole", longest),
+        by_length ? "--max-length" : "--long-text-tokens");
+  }
+  settings->budget.max_tokens = std::max(settings->budget.max_tokens, longest);
+  if (settings->shards.shard_tokens > 0) {
+    settings->shards.max_shard_tokens = std::max(settings->shards.shard_tokens, longest) + longest;
+  }
+  return {};
+}
+
+// CLI.md, point 3.
 Status settle_limits(const EngineOptions& options, Settings* settings) {
   const checkpoint::ModelFolder& folder = settings->folder;
   const int64_t positions = settings->traits.max_length;
@@ -105,16 +137,6 @@ Status settle_limits(const EngineOptions& options, Settings* settings) {
                       .padded_length = settings->traits.padded_length,
                       .over_long = options.over_long,
                       .truncation_side = options.truncation_side};
-  length = settings->limits.longest();
-  if (options.max_batch_tokens > 0 && options.max_batch_tokens < length) {
-    return invalid_argument_error(
-        "--max-batch-tokens {} is below the length limit of {} tokens; lower --max-length too",
-        options.max_batch_tokens, length);
-  }
-  settings->budget.max_tokens = std::max(settings->budget.max_tokens, length);
-  if (settings->shards.shard_tokens > 0) {
-    settings->shards.max_shard_tokens = std::max(settings->shards.shard_tokens, length) + length;
-  }
   return {};
 }
 
@@ -199,6 +221,7 @@ Result<Settings> settle(checkpoint::ModelFolder folder, const EngineOptions& opt
   WDE_RETURN_IF_ERROR(settle_computation(options, &settings));
   WDE_RETURN_IF_ERROR(settle_parallelism(options, &settings));
   WDE_RETURN_IF_ERROR(settle_limits(options, &settings));
+  WDE_RETURN_IF_ERROR(settle_batches(options, &settings));
   WDE_RETURN_IF_ERROR(settle_prompts(options, &settings));
   WDE_RETURN_IF_ERROR(settle_adapters(options, &settings));
   return settings;

@@ -3,6 +3,7 @@
 // only one, beside the registries, that names concrete modules.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <span>
 #include <string>
@@ -66,12 +67,16 @@ struct Settings {
   // Where settling needed it; else null, and the manifest's slot makes it.
   std::shared_ptr<const tokenizer::Tokenizer> tokenizer;
   pipeline::BatchBudget budget;
+  pipeline::LongTexts long_texts;
   pipeline::ShardPolicy shards;
   size_t tokenizer_bytes = 0;             // what making the tokenizer left in the heap
   std::shared_ptr<ops::Profile> profile;  // null: none was asked for
   int workers = 1;
   int threads_per_worker = 1;
   int request_threads = 1;
+
+  // Tokens of the longest text that is computed as a whole; a batch holds it.
+  int64_t longest_whole() const { return std::min<int64_t>(limits.longest(), long_texts.tokens); }
 };
 
 // What fits where, in bytes. Made by plan_memory (workflow/factories.h).
@@ -82,7 +87,8 @@ struct MemoryPlan {
   size_t workspace_bytes = 0;  // of all workers, buffers of batches in flight included
   size_t tokenizer_bytes = 0;
   pipeline::BatchBudget budget;
-  execution::ShardLimits shard_limits;
+  int64_t slot_tokens = 0;  // that the buffers of a batch in flight hold: a long text's, too
+  execution::PassLimits pass_limits;
 };
 
 // Adds a family's heads to *loaded and says which of them make each task's answer. Called twice:

@@ -48,7 +48,8 @@ class OnePassAttention final : public Attention {
 
   void attend_sequence(const AttentionArgs& args, size_t b, int head, float* sum) const {
     const SequenceRows sequence = args.sequence(b);
-    for (int64_t i = sequence.shared; i < sequence.tokens; ++i) {
+    const TokenRange queries = args.queries_of(sequence);
+    for (int64_t i = queries.begin; i < queries.end; ++i) {
       const TokenRange keys = visible_keys(problem_, i, sequence.tokens);
       attend_row(args, sequence, i, {keys.begin, std::min(keys.end, sequence.keys)}, head, sum);
     }
@@ -75,7 +76,7 @@ class OnePassAttention final : public Attention {
       total = total * rescale + p;
       for (int d = 0; d < size; ++d) sum[d] = sum[d] * rescale + p * value[d];
     }
-    float* out = row(args.out, sequence.row(i), head);
+    float* out = row(args.out, args.out_row(sequence, i), head);
     for (int d = 0; d < size; ++d) out[d] = sum[d] / total;
   }
 

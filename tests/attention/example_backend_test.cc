@@ -41,6 +41,16 @@ TEST(ExampleBackend, GivesWhatNaiveGives) {
   EXPECT_EQ(taken, 18);  // plain and eight windows
 }
 
+TEST(ExampleBackend, ComputesARangeOfQueries) {
+  test::ProblemTables tables;
+  const AttentionProblem problem = problem_of(test::problem_kinds().front(), tables);
+  RaggedCase c(problem, {140});
+  const std::vector<float> all = c.run(*kOnePass.create(problem, table()), table());
+  c.ask_only({64, 140});
+  EXPECT_EQ(c.run(*kOnePass.create(problem, table()), table()),
+            std::vector<float>(all.begin() + 64 * c.query_columns(), all.end()));
+}
+
 TEST(ExampleBackend, RefusesWhatItDoesNotCompute) {
   const auto device = create_cpu_device();
   test::ProblemTables tables;

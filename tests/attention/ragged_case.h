@@ -82,6 +82,9 @@ class RaggedCase {
   // From now on, so many leading tokens of each sequence are keys.
   void limit_keys(std::vector<int32_t> counts) { key_counts_ = std::move(counts); }
 
+  // From now on, only these queries of the one sequence are computed.
+  void ask_only(TokenRange queries) { queries_ = queries; }
+
   // From now on, sequence b continues sequence continues[b]; -1: none.
   void continue_sequences(std::vector<int32_t> continues) {
     continues_ = std::move(continues);
@@ -100,7 +103,7 @@ class RaggedCase {
     return problem_.window_right < 0 || j <= i + problem_.window_right;
   }
 
-  // f32 [T, H D]; checks that nothing but the output's elements was written.
+  // f32 [queries, H D]; checks that nothing but the output's elements was written.
   std::vector<float> run(std::string_view backend, const ops::OpTable& ops,
                          ThreadPool* pool = nullptr, ops::Profile* profile = nullptr) const {
     const auto attention = create_attention(problem_, *create_cpu_device(), ops, backend);
@@ -151,7 +154,7 @@ class RaggedCase {
     qkv.row_stride = stride;
     TensorView out = qkv;
     out.data = output + static_cast<size_t>(packing_.offset) * element_bytes;
-    out.shape = {tokens(), query_columns()};
+    out.shape = {output_rows(), query_columns()};
     out.row_stride = query_columns() + packing_.gap;
     auto* boundaries = const_cast<int32_t*>(cu_seqlens_.data());
     return {
@@ -168,13 +171,14 @@ class RaggedCase {
         .host_continues = continues_,
         .key_counts = TensorView::contiguous(const_cast<int32_t*>(key_counts_.data()), DType::kI32,
                                              {static_cast<int64_t>(key_counts_.size())}),
-        .host_key_counts = key_counts_};
+        .host_key_counts = key_counts_,
+        .queries = queries_};
   }
 
   std::vector<uint8_t> packed_input() const {
     // Gaps hold NaN: whoever reads them into a result is found.
     const float nan = std::numeric_limits<float>::quiet_NaN();
-    std::vector<float> elements(buffer_elements(qkv_columns()), nan);
+    std::vector<float> elements(buffer_elements(tokens(), qkv_columns()), nan);
     for (int64_t t = 0; t < tokens(); ++t) {
       const int64_t at = packing_.offset + t * (qkv_columns() + packing_.gap);
       std::memcpy(&elements[static_cast<size_t>(at)], row(t),
@@ -184,18 +188,18 @@ class RaggedCase {
   }
 
   std::vector<uint8_t> canaries() const {
-    return to_bytes(std::vector<float>(buffer_elements(query_columns()), kCanary));
+    return to_bytes(std::vector<float>(buffer_elements(output_rows(), query_columns()), kCanary));
   }
 
   std::vector<float> unpack(const std::vector<uint8_t>& output) const {
-    std::vector<float> all(buffer_elements(query_columns()));
+    std::vector<float> all(buffer_elements(output_rows(), query_columns()));
     convert_elements(output.data(), problem_.dtype, all.data(), DType::kF32, all.size());
     std::vector<float> result;
     const float canary = problem_.dtype == DType::kBF16 ? to_f32(to_bf16(kCanary)) : kCanary;
     for (size_t i = 0; i < all.size(); ++i) {
       const int64_t at = static_cast<int64_t>(i) - packing_.offset;
       const int64_t stride = query_columns() + packing_.gap;
-      if (at >= 0 && at / stride < tokens() && at % stride < query_columns()) {
+      if (at >= 0 && at / stride < output_rows() && at % stride < query_columns()) {
         result.push_back(all[i]);
       } else {
         EXPECT_EQ(all[i], canary) << "written outside of the output, at element " << i;
@@ -205,9 +209,10 @@ class RaggedCase {
   }
 
  private:
+  int64_t output_rows() const { return queries_.size() == 0 ? tokens() : queries_.size(); }
+
   // The last row has no gap behind it: reading past its end is an overflow that a sanitizer sees.
-  size_t buffer_elements(int64_t columns) const {
-    const int64_t rows = tokens();
+  size_t buffer_elements(int64_t rows, int64_t columns) const {
     return static_cast<size_t>(packing_.offset +
                                (rows == 0 ? 0 : rows * (columns + packing_.gap) - packing_.gap));
   }
@@ -282,6 +287,7 @@ class RaggedCase {
   std::vector<int32_t> cu_seqlens_;
   std::vector<int32_t> key_counts_;  // empty: every token is a key
   std::vector<int32_t> continues_;   // empty: none does
+  TokenRange queries_;               // empty: all
   int max_seqlen_ = 0;
   std::vector<float> values_;  // [T, (H + 2 Hkv) D]
 };

@@ -148,7 +148,7 @@ TEST(SharedPrefixDeath, NeedsACausalMaskAndWholeUnits) {
   problem.mask = MaskKind::kCausal;
   RaggedCase odd(problem, {31, 4});
   odd.continue_sequences({-1, 0});
-  EXPECT_DEATH(odd.run("naive", table), "kContinuedUnit");
+  EXPECT_DEATH(odd.run("naive", table), "kQueryBlock");
 }
 
 }  // namespace

@@ -20,7 +20,9 @@ constexpr int kSchedules = 50;
 constexpr int kSchedules = 1000;
 #endif
 
-EngineOptions options_for(const std::string& executor) {
+constexpr int kLongTextTokens = 5;
+
+EngineOptions options_for(const std::string& executor, int long_text_tokens = 0) {
   EngineOptions options;
   options.model = test::fixture("models/mean_normalize");
   options.executor = executor;
@@ -28,6 +30,7 @@ EngineOptions options_for(const std::string& executor) {
   options.max_batch_tokens = 128;
   options.request_threads = 1;
   options.memory_utilization = 1.0;
+  options.long_text_tokens = long_text_tokens;
   return options;
 }
 
@@ -36,7 +39,8 @@ std::vector<Request> make_requests(int count) {
   std::vector<Request> requests;
   for (int i = 0; i < count; ++i) {
     std::string text;
-    for (int j = 0; j <= i % 7; ++j) text += words[static_cast<size_t>(i * 3 + j) % words.size()];
+    const int length = i == 10 ? 60 : 1 + i % 7;
+    for (int j = 0; j < length; ++j) text += words[static_cast<size_t>(i * 3 + j) % words.size()];
     requests.push_back({.task = i % 5 == 4 ? Task::kHidden : Task::kEmbed, .input = text});
   }
   return requests;
@@ -48,12 +52,13 @@ struct Outcome {
   EmulatedStats stats;
 };
 
-Outcome run_on(const EmulatedOptions& device_options, const std::string& executor, int requests) {
+Outcome run_on(const EmulatedOptions& device_options, const std::string& executor, int requests,
+               int long_text_tokens = 0) {
   auto device = create_emulated_device(device_options);
   EXPECT_TRUE(device.ok()) << device.status().message();
   Outcome run;
   {
-    auto engine = engine::load_on_device(options_for(executor), *device);
+    auto engine = engine::load_on_device(options_for(executor, long_text_tokens), *device);
     EXPECT_TRUE(engine.ok()) << engine.status().message();
     if (!engine.ok()) return run;
     run.answers = (*engine)->run_all(make_requests(requests));
@@ -90,6 +95,35 @@ TEST(EmulatedDevice, AThousandSchedulesGiveTheSameBits) {
   }
 }
 
+// Long texts, of one chunk and of two, with whatever the threads' timing lets pass between.
+TEST(EmulatedDevice, LongTextsGiveTheSameBitsInEverySchedule) {
+  const Outcome expected = run_on({.seed = 0}, "simple", 12);
+  ASSERT_EQ(failures(expected), 0);
+  for (uint64_t seed = 1; seed <= kSchedules / 2; ++seed) {
+    const Outcome run = run_on({.seed = seed}, "double_buffer", 12, kLongTextTokens);
+    ASSERT_TRUE(run.violations.empty())
+        << "seed " << seed << ": " << run.violations.front().message();
+    for (size_t i = 0; i < run.answers.size(); ++i) {
+      ASSERT_TRUE(same_bits(run.answers[i], expected.answers[i]))
+          << "seed " << seed << ", request " << i;
+    }
+  }
+}
+
+TEST(EmulatedDevice, TakesWhatThePlanSaysForLongTexts) {
+  const auto load = [](int long_text_tokens) {
+    auto device = create_emulated_device({.seed = 1}).value();
+    auto engine =
+        engine::load_on_device(options_for("double_buffer", long_text_tokens), device).value();
+    const EmulatedStats stats = device->stats();
+    return std::pair(stats.device_bytes + stats.host_bytes, engine->info().workspace_bytes);
+  };
+  const auto [whole_bytes, whole_plan] = load(0);
+  const auto [chunks_bytes, chunks_plan] = load(8);
+  EXPECT_NE(chunks_plan, whole_plan);
+  EXPECT_EQ(chunks_bytes - whole_bytes, chunks_plan - whole_plan);
+}
+
 // Whichever wait is taken away, it is missed: each is needed, and the device notices.
 TEST(EmulatedDevice, ARemovedEventIsFound) {
   const Outcome whole = run_on({.seed = 3}, "double_buffer", 9);
@@ -109,12 +143,13 @@ TEST(EmulatedDevice, ARemovedEventIsFound) {
 }
 
 // Requests of one batch share their fate; nothing else may.
-void expect_one_batch_fails(const EmulatedFaults& faults, const std::string& executor) {
+void expect_one_batch_fails(const EmulatedFaults& faults, const std::string& executor,
+                            int long_text_tokens = 0) {
   const Outcome expected = run_on({.seed = 5}, executor, 12);
   ASSERT_EQ(failures(expected), 0);
   auto device = create_emulated_device({.seed = 5});
   ASSERT_TRUE(device.ok());
-  auto engine = engine::load_on_device(options_for(executor), *device);
+  auto engine = engine::load_on_device(options_for(executor, long_text_tokens), *device);
   ASSERT_TRUE(engine.ok()) << engine.status().message();
   (*device)->set_faults(faults);  // after the load, whose copies must not count
   const auto answers = (*engine)->run_all(make_requests(12));
@@ -149,6 +184,7 @@ TEST(EmulatedDevice, AFailedCopyOutFailsItsBatchOnly) {
 TEST(EmulatedDevice, AFailedLaunchFailsItsBatchOnly) {
   for (const size_t nth : {1u, 5u, 20u, 33u}) {
     expect_one_batch_fails({.launch = EmulatedFault{nth, ""}}, "double_buffer");
+    expect_one_batch_fails({.launch = EmulatedFault{nth, ""}}, "double_buffer", kLongTextTokens);
   }
 }
 

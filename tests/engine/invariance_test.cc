@@ -1,5 +1,5 @@
 // A text's answer does not depend on what else is computed with it: the same bits whatever the
-// executor, the batch size, the order, the number of workers and of threads.
+// executor, the batch size, the order, the number of workers and of threads, whole or in chunks.
 
 #include <gtest/gtest.h>
 
@@ -19,17 +19,31 @@ namespace {
 using Rows = std::vector<std::vector<float>>;
 
 // Texts of very different lengths, from one token to over the limit.
-std::vector<std::string> make_texts(size_t count) {
+std::vector<std::string> make_texts(size_t texts_count) {
   const std::vector<std::string> words = {"river", "the",     "bridge",  "of",   "stone",
                                           "and",   "a",       "lantern", "swam", "über",
                                           "夜",    "quietly", "7",       "!",    "mountains"};
   std::mt19937 random(11);
   std::vector<std::string> texts = {"", "a"};
-  while (texts.size() < count) {
+  while (texts.size() < texts_count) {
     std::string text;
     const size_t length = size_t{1} << (random() % 8);
-    for (size_t i = 0; i < 1 + random() % length; ++i) text += words[random() % words.size()] + " ";
+    const size_t count = 1 + random() % length;
+    for (size_t i = 0; i < count; ++i) text += words[random() % words.size()] + " ";
     texts.push_back(std::move(text));
+  }
+  return texts;
+}
+
+// From one token to over the limit, which is beyond two chunks of 32 tokens for most models.
+std::vector<std::string> make_long_texts() {
+  std::vector<std::string> texts;
+  for (const size_t words : {1, 200, 8, 20, 31, 2, 40, 64, 90, 5, 33, 120}) {
+    std::string text;
+    for (const std::string& part : make_texts(400)) {
+      if (text.size() < 6 * words) text += part;
+    }
+    texts.push_back(text.substr(0, 6 * words));
   }
   return texts;
 }
@@ -41,6 +55,7 @@ struct Configuration {
   int batch_requests = 64;
   std::string attention;  // empty: the best
   std::string isa;        // the same
+  int long_text_tokens = 0;
 };
 
 // The answers in the order of the texts, which are submitted in a shuffled order.
@@ -55,6 +70,7 @@ Rows embed(const std::string& model, const std::string& dtype, const Configurati
   options.max_batch_requests = configuration.batch_requests;
   options.attention_backend = configuration.attention;
   options.isa = configuration.isa;
+  options.long_text_tokens = configuration.long_text_tokens;
   const auto engine = Engine::load(options);
   EXPECT_TRUE(engine.ok()) << engine.status().message();
   Rows rows(texts.size());
@@ -135,6 +151,39 @@ TEST_P(BatchInvarianceOfModel, EveryPrecision) {
       ASSERT_TRUE(same_bits(rows[i], expected[i])) << dtype << ", text " << i;
     }
   }
+}
+
+// Computed in chunks of 32 tokens, which others pass.
+TEST_P(BatchInvarianceOfModel, LongTextsInChunks) {
+  const std::string model = test::fixture("models/" + GetParam());
+  const std::vector<std::string> texts = make_long_texts();
+  for (const char* dtype : {"f32", "bf16", "int8"}) {
+    const Rows expected =
+        embed(model, dtype, {.executor = "simple", .threads = 1, .batch_requests = 1}, texts, 0);
+    for (const Configuration& configuration :
+         {Configuration{.executor = "double_buffer", .batch_requests = 2, .long_text_tokens = 16},
+          Configuration{.executor = "simple", .threads = 1, .long_text_tokens = 1},
+          Configuration{.executor = "double_buffer", .data_parallel = 2, .long_text_tokens = 33}}) {
+      const Rows rows = embed(model, dtype, configuration, texts, 1);
+      for (size_t i = 0; i < texts.size(); ++i) {
+        ASSERT_TRUE(same_bits(rows[i], expected[i]))
+            << dtype << ", over " << configuration.long_text_tokens << " tokens, text " << i;
+      }
+    }
+  }
+}
+
+// On the plain loops, which every instruction set's kernels are held to.
+TEST_P(BatchInvarianceOfModel, LongTextsInChunksByPlainLoops) {
+  const std::string model = test::fixture("models/" + GetParam());
+  const std::vector<std::string> texts = make_long_texts();
+  const Configuration whole{
+      .executor = "simple", .threads = 1, .attention = "naive", .isa = "reference"};
+  Configuration in_chunks = whole;
+  in_chunks.long_text_tokens = 1;
+  const Rows expected = embed(model, "f32", whole, texts, 0);
+  const Rows rows = embed(model, "f32", in_chunks, texts, 1);
+  for (size_t i = 0; i < texts.size(); ++i) ASSERT_TRUE(same_bits(rows[i], expected[i])) << i;
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, BatchInvarianceOfModel, testing::ValuesIn(test::golden_names()),

@@ -101,6 +101,70 @@ TEST(Lifecycle, CancelledRequestsAreAnsweredOnce) {
   EXPECT_EQ(done + cancelled, 500);
 }
 
+std::string long_text() {
+  std::string text;
+  for (int i = 0; i < 100; ++i) text += "stone ";
+  return text;
+}
+
+// Short texts without end, two at a time, until the long ones are answered.
+TEST(Lifecycle, AStreamOfShortTextsDoesNotStarveLongOnes) {
+  for (const char* executor : {"simple", "double_buffer"}) {
+    const auto engine =
+        load({.executor = executor, .max_batch_requests = 1, .long_text_tokens = 16});
+    std::atomic<int> long_answered{0}, short_submitted{0}, short_answered{0};
+    const std::function<void()> submit_short = [&] {
+      ++short_submitted;
+      const auto id = engine->submit({.input = "a river"}, [&](const Result<Response>& result) {
+        EXPECT_TRUE(result.ok()) << result.status().message();
+        if (long_answered < 3) submit_short();
+        ++short_answered;
+      });
+      EXPECT_TRUE(id.ok());
+    };
+    submit_short();
+    submit_short();
+    for (int i = 0; i < 3; ++i) {
+      const auto id = engine->submit({.input = long_text()}, [&](const Result<Response>& result) {
+        EXPECT_TRUE(result.ok()) << result.status().message();
+        ++long_answered;
+      });
+      EXPECT_TRUE(id.ok());
+    }
+    while (long_answered < 3) std::this_thread::yield();
+    while (short_answered < short_submitted) std::this_thread::yield();
+    engine->shutdown();
+    EXPECT_EQ(short_answered, short_submitted);
+  }
+}
+
+TEST(Lifecycle, LongTextsThatAreCancelledOrCutShortAreAnsweredOnce) {
+  for (const char* executor : {"simple", "double_buffer"}) {
+    const auto engine =
+        load({.executor = executor, .max_batch_requests = 1, .long_text_tokens = 16});
+    std::atomic<int> done{0}, cancelled{0};
+    std::vector<RequestId> ids;
+    for (int i = 0; i < 60; ++i) {
+      const std::string text = i % 2 == 0 ? long_text() : "a river";
+      const auto id = engine->submit({.input = text}, [&](const Result<Response>& result) {
+        if (result.ok()) {
+          ++done;
+        } else {
+          EXPECT_EQ(result.status().code(), StatusCode::kCancelled);
+          ++cancelled;
+        }
+      });
+      ASSERT_TRUE(id.ok());
+      ids.push_back(*id);
+    }
+    for (size_t i = 0; i < ids.size(); i += 3) engine->cancel(ids[i]);
+    engine->shutdown();  // in the midst of one of them
+    EXPECT_EQ(done + cancelled, 60);
+    EXPECT_GE(done, 40);
+    EXPECT_EQ(engine->pending(), 0u);
+  }
+}
+
 TEST(Lifecycle, APassedDeadlineIsAnAnswerToo) {
   const auto engine = load({});
   const auto late =

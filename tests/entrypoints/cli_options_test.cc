@@ -77,6 +77,8 @@ TEST(Options, EveryFlagReachesItsField) {
                                        "1",
                                        "--max-batch-requests",
                                        "2",
+                                       "--long-text-tokens",
+                                       "7",
                                        "--max-queued-requests",
                                        "3",
                                        "--threads",
@@ -104,6 +106,7 @@ TEST(Options, EveryFlagReachesItsField) {
   EXPECT_EQ(options.prompt_name, "query");
   EXPECT_EQ(options.max_batch_tokens, 1);
   EXPECT_EQ(options.max_batch_requests, 2);
+  EXPECT_EQ(options.long_text_tokens, 7);
   EXPECT_EQ(options.max_queued_requests, 3);
   EXPECT_EQ(options.threads, 4);
   EXPECT_EQ(options.request_threads, 5);

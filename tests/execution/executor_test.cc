@@ -6,81 +6,17 @@
 
 #include <thread>
 
-#include "table_model.h"
-#include "tensor/device_registry.h"
-#include "tensor/emulated_device.h"
+#include "rig.h"
 
 namespace wde::execution {
 namespace {
 
+using test::kind_of;
+using test::make_emulated;
+using test::Rig;
 using test::Texts;
+using test::values_of;
 using testing::HasSubstr;
-
-const ExecutorKind& kind_of(std::string_view name) { return *choose_executor(name).value(); }
-
-// An executor on a device of its own.
-class Rig {
- public:
-  Rig(const ExecutorKind& kind, int workers, std::shared_ptr<Device> device)
-      : device_(std::move(device)), ops_(*ops::choose_op_table(device_->kind()).value()) {
-    executor_ = create(kind, workers).value();
-  }
-  Rig(const ExecutorKind& kind, int workers) : Rig(kind, workers, create_device("cpu").value()) {}
-
-  Executor& executor() { return *executor_; }
-  test::Gate& gate() { return *gate_; }
-  Signal& signal() { return signal_; }
-  void destroy_executor() { executor_.reset(); }
-
-  // Fills a slot and starts it.
-  void start(Slot* slot, const Texts& texts, Task task = Task::kEmbed) {
-    for (const auto& text : texts) {
-      schema::SchedulableRequest request;
-      request.ids = text;
-      slot->batch.requests.push_back(std::move(request));
-    }
-    slot->input = test::pack(texts, task, slot->host_block());
-    executor_->start(slot);
-  }
-
-  // The next completed slot; waits for it.
-  Slot* wait_completed() {
-    for (;;) {
-      const uint64_t seen = signal_.epoch();
-      if (Slot* slot = executor_->completed()) return slot;
-      signal_.wait(seen);
-    }
-  }
-
- private:
-  Result<std::unique_ptr<Executor>> create(const ExecutorKind& kind, int workers) {
-    const auto model = test::load_table_model(
-        device_, ops_, [gate = gate_](int32_t first_id) { gate->pass(first_id); });
-    const auto make_worker = [&](int, Worker::Options options) -> Result<std::unique_ptr<Worker>> {
-      options.device = device_;
-      options.max_batch_tokens = 16;
-      options.max_batch_requests = 4;
-      auto runner = Runner::create({.model = model,
-                                    .ops = &ops_,
-                                    .device = device_,
-                                    .limits = {.tokens = 16, .sequences = 4, .max_length = 16}});
-      return Worker::create(std::move(options), std::move(runner).value());
-    };
-    return Executor::create(kind, workers, &signal_, make_worker);
-  }
-
-  std::shared_ptr<Device> device_;
-  const ops::OpTable& ops_;
-  std::shared_ptr<test::Gate> gate_ = std::make_shared<test::Gate>();
-  Signal signal_;
-  std::unique_ptr<Executor> executor_;
-};
-
-std::vector<float> values_of(const Slot& slot) {
-  const schema::RawOutput output = slot.output();
-  EXPECT_TRUE(output.status.ok()) << output.status.message();
-  return {output.parts.front().values.begin(), output.parts.front().values.end()};
-}
 
 TEST(ChooseExecutor, ByNameOrTheFirst) {
   EXPECT_EQ(kind_of("").name, executor_kinds().front().name);
@@ -240,11 +176,6 @@ TEST(Executor, TellsWorkersWhatItsKindIs) {
   }
 }
 
-// A device that works late and in another order, and on which copies and launches can fail.
-std::shared_ptr<EmulatedDevice> make_emulated(uint64_t seed, size_t memory_bytes = 1 << 20) {
-  return create_emulated_device({.seed = seed, .memory_bytes = memory_bytes}).value();
-}
-
 TEST(ExecutorOnAnEmulatedDevice, GivesTheSameRowsForEveryKindAndSchedule) {
   for (const ExecutorKind& kind : executor_kinds()) {
     for (uint64_t seed = 0; seed < 20; ++seed) {
@@ -323,10 +254,11 @@ TEST(ExecutorOnAnEmulatedDevice, DestructionCompletesWhatIsInFlight) {
 TEST(WorkerOnAnEmulatedDevice, SlotsThatDoNotFitAreRefused) {
   const auto device = make_emulated(0, 16384);
   const ops::OpTable& ops = *ops::choose_op_table("emulated").value();
-  auto runner = Runner::create({.model = test::load_table_model(device, ops),
-                                .ops = &ops,
-                                .device = device,
-                                .limits = {.tokens = 16, .sequences = 4, .max_length = 16}});
+  auto runner =
+      Runner::create({.model = test::load_table_model(device, ops),
+                      .ops = &ops,
+                      .device = device,
+                      .limits = {.shard = {.tokens = 16, .sequences = 4, .max_length = 16}}});
   ASSERT_TRUE(runner.ok()) << runner.status().message();
   const auto worker = Worker::create({.device = device,
                                       .slots = 2,
@@ -341,11 +273,12 @@ TEST(WorkerOnAnEmulatedDevice, SlotsThatDoNotFitAreRefused) {
 TEST(WorkerOnAnEmulatedDevice, ASlotTakesTheBytesThatWerePlanned) {
   const auto device = make_emulated(0);
   const ops::OpTable& ops = *ops::choose_op_table("emulated").value();
-  auto runner = Runner::create({.model = test::load_table_model(device, ops),
-                                .ops = &ops,
-                                .device = device,
-                                .limits = {.tokens = 16, .sequences = 4, .max_length = 16}})
-                    .value();
+  auto runner =
+      Runner::create({.model = test::load_table_model(device, ops),
+                      .ops = &ops,
+                      .device = device,
+                      .limits = {.shard = {.tokens = 16, .sequences = 4, .max_length = 16}}})
+          .value();
   const EmulatedStats before = device->stats();
   const size_t planned = Worker::slot_bytes(100, 4, runner->max_output_floats(100, 4));
   const auto worker = Worker::create({.device = device,

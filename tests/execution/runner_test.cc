@@ -18,11 +18,12 @@ constexpr int64_t kTokens = 10;
 class RunnerTest : public testing::Test {
  protected:
   std::unique_ptr<Runner> make_runner(int threads) {
-    return Runner::create({.model = model,
-                           .ops = &ops,
-                           .device = device,
-                           .threads = threads,
-                           .limits = {.tokens = kTokens, .sequences = 5, .max_length = 4}})
+    return Runner::create(
+               {.model = model,
+                .ops = &ops,
+                .device = device,
+                .threads = threads,
+                .limits = {.shard = {.tokens = kTokens, .sequences = 5, .max_length = 4}}})
         .value();
   }
   std::vector<float> run(Runner& runner, Task task, size_t texts_per_shard) {
@@ -69,14 +70,15 @@ TEST_F(RunnerTest, PoolingSkipsWhatEachTextAsks) {
 // Both shards' hidden states are there before either is pooled, and each fills its lane's arena.
 TEST_F(RunnerTest, ShardsComputedAtOnceDoNotShareAWorkspace) {
   std::barrier both(2);
-  model = test::load_table_model(device, ops, [&](int32_t) { both.arrive_and_wait(); });
+  model =
+      test::load_table_model(device, ops, {.computed = [&](int32_t) { both.arrive_and_wait(); }});
   constexpr int64_t kFull = 512;
   const auto runner =
       Runner::create({.model = model,
                       .ops = &ops,
                       .device = device,
                       .threads = 2,
-                      .limits = {.tokens = kFull, .sequences = 1, .max_length = kFull}})
+                      .limits = {.shard = {.tokens = kFull, .sequences = 1, .max_length = kFull}}})
           .value();
   const Texts texts = {std::vector<int32_t>(kFull, 3), std::vector<int32_t>(kFull, 5)};
   std::vector<int32_t> block(schema::ModelInput::capacity(2 * kFull, 2));
@@ -95,7 +97,7 @@ TEST_F(RunnerTest, RowsAreTextsOrTokens) {
 
 TEST_F(RunnerTest, AllHeadsOfATaskFillTheirPartsInOnePass) {
   int passes = 0;
-  model = test::load_table_model(device, ops, [&](int32_t) { ++passes; });
+  model = test::load_table_model(device, ops, {.computed = [&](int32_t) { ++passes; }});
   const auto runner = make_runner(1);
   std::vector<float> expected = test::expected_rows(kTexts, Task::kEmbed);
   const std::vector<float> states = test::expected_rows(kTexts, Task::kHidden);
@@ -116,6 +118,51 @@ TEST_F(RunnerTest, TheLargestAnswerIsOfAnyTask) {
   EXPECT_EQ(max_output_floats(several, 3, 7), 14);
   several.tasks.push_back({.task = Task::kHybrid, .parts = {mean, states}});
   EXPECT_EQ(max_output_floats(several, 100, 7), 214);
+}
+
+TEST_F(RunnerTest, ALongTextIsComputedInChunksWithTheSameRows) {
+  std::vector<int32_t> begun;
+  model =
+      test::load_table_model(device, ops, {.computed = [&](int32_t id) { begun.push_back(id); }});
+  const auto runner = make_runner(2);
+  int between = 0;
+  const std::function<void()> between_chunks = [&] { ++between; };
+  const Texts text = {{8, 2, 5, 1, 6}};
+  for (const Task task : {Task::kEmbed, Task::kHidden}) {
+    begun.clear();
+    between = 0;
+    std::vector<int32_t> block(schema::ModelInput::capacity(kTokens, 5));
+    schema::ModelInput input = test::pack(text, task, block);
+    input.chunk_rows = 2;
+    const std::vector<OutputPart> parts = runner->output_parts(input);
+    std::vector<float> output(static_cast<size_t>(parts.back().floats()), -1);
+    runner->forward(*stream, input, block.data(), parts, output.data(), &between_chunks);
+    EXPECT_EQ(output, test::expected_rows(text, task));
+    EXPECT_EQ(begun, (std::vector<int32_t>{8, 5, 6}));
+    EXPECT_EQ(between, 3);
+  }
+  // Whole passes know no between.
+  between = 0;
+  std::vector<int32_t> block(schema::ModelInput::capacity(kTokens, 5));
+  const schema::ModelInput whole = test::pack(text, Task::kEmbed, block);
+  std::vector<float> output(2);
+  runner->forward(*stream, whole, block.data(), runner->output_parts(whole), output.data(),
+                  &between_chunks);
+  EXPECT_EQ(between, 0);
+}
+
+TEST_F(RunnerTest, TheFirstLanesArenaHoldsALongTextBesideAShard) {
+  const ShardLimits shard{.tokens = 1000, .sequences = 4, .max_length = 16};
+  const ShardLimits long_text{
+      .tokens = 3000, .sequences = 1, .max_length = 3000, .chunk_rows = 100};
+  const ArenaSizes without = measure_arenas(*model, ops, *device, {.shard = shard}, 2);
+  EXPECT_EQ(without.lane_bytes, 8192u);  // whole pages of [1000, 2] in f32
+  EXPECT_EQ(without.bytes(3), 3 * 8192u);
+  const ArenaSizes with =
+      measure_arenas(*model, ops, *device, {.shard = shard, .long_text = long_text}, 2);
+  EXPECT_EQ(with.lane_bytes, 8192u);
+  EXPECT_EQ(with.long_text_bytes, 24576u);
+  EXPECT_EQ(with.bytes(3), 3 * 8192u + 24576u);
 }
 
 // [T, 2] in f32: the model's only activation; the heads take none.

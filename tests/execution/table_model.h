@@ -15,6 +15,7 @@
 
 #include "execution/loaded_model.h"
 #include "heads/hidden_head.h"
+#include "layers/row_chunks.h"
 #include "ops/ops.h"
 #include "ops/registry.h"
 #include "schema/schema.h"
@@ -44,7 +45,14 @@ class Gate {
     opened_.wait(lock, [&] { return !held_.contains(id); });
   }
 
+  // The same for the chunks of a long text, known by their first row; on any device.
+  void hold_row(int64_t row) { hold(row_id(row)); }
+  void open_row(int64_t row) { open(row_id(row)); }
+  void pass_row(int64_t row) { pass(row_id(row)); }
+
  private:
+  static int32_t row_id(int64_t row) { return static_cast<int32_t>(-1 - row); }
+
   std::mutex mutex_;
   std::condition_variable opened_;
   std::set<int32_t> held_;
@@ -52,26 +60,37 @@ class Gate {
 
 constexpr int kTableRows = 64;
 
-// Called on the computing thread with the id of a shard's first token, once its hidden states are
-// there; on devices where the host can read both.
-using Computed = std::function<void(int32_t first_id)>;
+// What a test wants to be told of.
+struct Watch {
+  // Called on the computing thread with the id of a shard's (or a chunk's) first token, once its
+  // hidden states are there; on devices where the host can read both.
+  std::function<void(int32_t first_id)> computed = {};
+  // Called on the device thread with the first row of every chunk of a long text, once the chunk is
+  // enqueued.
+  std::function<void(int64_t row)> enqueued = {};
+};
 
 class TableModel final : public models::Model {
  public:
-  TableModel(TensorView table, Computed computed) : table_(table), computed_(std::move(computed)) {}
+  TableModel(TensorView table, Watch watch) : table_(table), watch_(std::move(watch)) {}
 
   std::vector<models::ModuleChoice> choices() const override { return {}; }
   TensorView forward(ops::OpContext& context, const layers::TokenBatch& batch) const override {
     const TensorView x = context.arena.allocate(DType::kF32, {batch.tokens(), 2});
-    ops::embedding_sum(context, {.ids = batch.ids, .word_table = table_, .out = x});
-    const bool readable = context.stream.device().host_addressable() && !context.measuring;
-    if (readable && computed_) computed_(*batch.ids.as<const int32_t>());
+    layers::for_each_chunk(context, batch.tokens(), [&](const layers::Rows& rows) {
+      const TensorView ids = rows.of(batch.ids);
+      ops::embedding_sum(context, {.ids = ids, .word_table = table_, .out = rows.of(x)});
+      if (context.measuring) return;
+      const bool readable = context.stream.device().host_addressable();
+      if (readable && watch_.computed) watch_.computed(*ids.as<const int32_t>());
+      if (context.chunk_rows > 0 && watch_.enqueued) watch_.enqueued(rows.begin);
+    });
     return x;
   }
 
  private:
   TensorView table_;
-  Computed computed_;
+  Watch watch_;
 };
 
 class MeanHead final : public heads::Head {
@@ -88,7 +107,7 @@ class MeanHead final : public heads::Head {
 
 inline std::shared_ptr<const LoadedModel> load_table_model(const std::shared_ptr<Device>& device,
                                                            const ops::OpTable& ops,
-                                                           Computed computed = {}) {
+                                                           Watch watch = {}) {
   auto loaded = std::make_shared<LoadedModel>();
   layers::LoadContext context{.device = device, .ops = ops, .store = &loaded->store};
   std::vector<float> rows;
@@ -99,7 +118,7 @@ inline std::shared_ptr<const LoadedModel> load_table_model(const std::shared_ptr
   const TensorView table =
       layers::load_f32(context, TensorView::contiguous(rows.data(), DType::kF32, {kTableRows, 2}))
           .value();
-  loaded->model = std::make_unique<TableModel>(table, std::move(computed));
+  loaded->model = std::make_unique<TableModel>(table, std::move(watch));
   const heads::Head* mean = loaded->add(std::make_unique<MeanHead>());
   const heads::Head* states = loaded->add(std::make_unique<heads::HiddenHead>(2));
   loaded->tasks = {{.task = Task::kEmbed, .parts = {mean}},

@@ -48,6 +48,21 @@ TEST(ModelInputBuilder, APaddingTokenTakesNoPosition) {
             (std::vector<int32_t>{1, 2, 1, 1, 3, 4, 1, 2, 1, 3}));
 }
 
+TEST(ModelInputBuilder, ALongTextIsOneShardInChunks) {
+  const ModelInputBuilder builder(
+      {.shards = {.lanes = 2, .shard_tokens = 4, .max_shard_tokens = 8}, .chunk_rows = 32});
+  schema::Batch batch;
+  batch.requests.push_back(make_request(std::vector<int32_t>(100, 3), std::vector<int32_t>(100)));
+  batch.tokens = 100;
+  std::vector<int32_t> block(schema::ModelInput::capacity(100, 1));
+  EXPECT_EQ(builder.build(&batch, block).chunk_rows, 0);
+  batch.long_text = true;
+  const schema::ModelInput input = builder.build(&batch, block);
+  EXPECT_EQ(input.chunk_rows, 32);
+  ASSERT_EQ(input.shards.size(), 1u);
+  EXPECT_EQ(input.shards[0].tokens, 100);
+}
+
 TEST(ModelInputBuilder, EveryShardCountsFromZero) {
   const ModelInputBuilder builder(
       {.type_vocab_size = 0, .shards = {.lanes = 2, .shard_tokens = 4, .max_shard_tokens = 8}});

@@ -100,6 +100,57 @@ TEST(Scheduler, HandsOutTheCancelledAndTheExpired) {
   EXPECT_EQ(scheduler.size(), 0u);
 }
 
+// Texts of more than 20 tokens are long.
+Scheduler make_scheduler_of_long_texts() {
+  return Scheduler({.budget = {.max_tokens = 40, .max_requests = 3},
+                    .window_requests = 3,
+                    .long_text_tokens = 20});
+}
+
+TEST(Scheduler, ALongTextIsABatchOfItsOwn) {
+  Scheduler scheduler = make_scheduler_of_long_texts();
+  scheduler.add(make_request(0, 20));
+  scheduler.add(make_request(1, 21));
+  scheduler.add(make_request(2, 19));
+  scheduler.add(make_request(3, 1000));  // beyond the budget, which is others'
+  const schema::Batch together = scheduler.pick(Clock::now()).batch;
+  EXPECT_EQ(ids_of(together), (std::vector<RequestId>{0, 2}));
+  EXPECT_FALSE(together.long_text);
+  for (const RequestId id : {1u, 3u}) {
+    const schema::Batch alone = scheduler.pick(Clock::now()).batch;
+    EXPECT_EQ(ids_of(alone), std::vector<RequestId>{id});
+    EXPECT_TRUE(alone.long_text);
+  }
+  EXPECT_EQ(scheduler.size(), 0u);
+}
+
+TEST(Scheduler, LongTextsThatMustWaitHoldNobodyUpAndKeepTheirOrder) {
+  using LongText = Scheduler::LongText;
+  Scheduler scheduler = make_scheduler_of_long_texts();
+  for (RequestId id = 0; id < 8; ++id) scheduler.add(make_request(id, 30));  // more than the window
+  scheduler.add(make_request(8, 3));
+  scheduler.add(make_request(9, 4));
+  EXPECT_EQ(ids_of(scheduler.pick(Clock::now(), LongText::kMustWait).batch),
+            (std::vector<RequestId>{8, 9}));
+  EXPECT_TRUE(scheduler.pick(Clock::now(), LongText::kMustWait).batch.empty());
+  EXPECT_EQ(scheduler.size(), 8u);
+  scheduler.add(make_request(10, 3));
+  for (RequestId id = 0; id < 8; ++id) {
+    EXPECT_EQ(ids_of(scheduler.pick(Clock::now()).batch), std::vector<RequestId>{id});
+  }
+  EXPECT_EQ(ids_of(scheduler.pick(Clock::now()).batch), std::vector<RequestId>{10});
+}
+
+TEST(Scheduler, HandsOutCancelledLongTextsWhileTheyWait) {
+  Scheduler scheduler = make_scheduler_of_long_texts();
+  schema::SchedulableRequest cancelled = make_request(0, 50);
+  cancelled.ticket->cancel();
+  scheduler.add(std::move(cancelled));
+  const auto picked = scheduler.pick(Clock::now(), Scheduler::LongText::kMustWait);
+  EXPECT_EQ(picked.cancelled.size(), 1u);
+  EXPECT_TRUE(picked.batch.empty());
+}
+
 // Whatever arrives, each request leaves exactly once, within as many batches as there were requests
 // before it.
 TEST(Scheduler, StarvesNobody) {

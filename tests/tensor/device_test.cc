@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <vector>
@@ -31,6 +32,17 @@ class EveryDevice : public testing::TestWithParam<std::string> {
   std::shared_ptr<Device> device;
   std::unique_ptr<Stream> stream;
 };
+
+TEST_P(EveryDevice, HostMemoryIsZeroedAlsoWhereItWasUsedBefore) {
+  for (const size_t bytes : {size_t{1000}, size_t{1} << 20, (size_t{5} << 20) + 12}) {
+    for (int round = 0; round < 3; ++round) {
+      const Storage host = device->allocate_host(bytes).value();
+      auto* data = static_cast<uint8_t*>(host.data());
+      EXPECT_EQ(std::count(data, data + bytes, 0), static_cast<std::ptrdiff_t>(bytes));
+      std::fill_n(data, bytes, uint8_t{7});
+    }
+  }
+}
 
 TEST_P(EveryDevice, RunsAStreamInOrder) {
   constexpr size_t kCount = 1000, kBytes = kCount * sizeof(int32_t);

@@ -78,6 +78,7 @@ TEST_F(Settle, NamesTheOptionThatIsOutOfRange) {
   expect_named(&EngineOptions::max_batch_tokens, -1, "--max-batch-tokens");
   expect_named(&EngineOptions::max_batch_requests, 0, "--max-batch-requests");
   expect_named(&EngineOptions::max_queued_requests, 0, "--max-queued-requests");
+  expect_named(&EngineOptions::long_text_tokens, -1, "--long-text-tokens");
 }
 
 TEST_F(Settle, NamesTheOptionWhoseValueIsUnknown) {
@@ -89,6 +90,43 @@ TEST_F(Settle, NamesTheOptionWhoseValueIsUnknown) {
   options.prompt_name.reset();
   options.max_batch_tokens = 20;
   expect_refused(StatusCode::kInvalidArgument, "lower --max-length too");
+}
+
+TEST_F(Settle, ALongTextFillsHalfABatch) {
+  const auto expect = [&](int64_t tokens, int64_t chunk_rows) {
+    const auto settings = settled();
+    ASSERT_TRUE(settings.ok()) << settings.status().message();
+    EXPECT_EQ(settings->long_texts.tokens, tokens);
+    EXPECT_EQ(settings->long_texts.chunk_rows, chunk_rows);
+  };
+  expect(2048, 1024);
+  options.max_batch_tokens = 20000;
+  expect(10000, 4992);  // whole blocks of queries
+  options.max_batch_tokens = 1000;
+  expect(2048, 1024);
+  options.long_text_tokens = 3000;
+  expect(3000, 1472);
+  options.long_text_tokens = 1;
+  expect(1, 32);
+}
+
+TEST_F(Settle, ABatchHoldsTheLongestTextThatIsNotInChunks) {
+  folder.config["max_position_embeddings"] = 30000;
+  folder.max_seq_length.reset();
+  folder.model_max_length.reset();
+  const auto settings = settled();
+  ASSERT_TRUE(settings.ok()) << settings.status().message();
+  EXPECT_EQ(settings->limits.max_length, 30000);
+  EXPECT_EQ(settings->budget.max_tokens, 4096);
+  EXPECT_EQ(settings->shards.max_shard_tokens, 4096);
+  options.max_batch_tokens = 2000;
+  expect_refused(StatusCode::kInvalidArgument, "2048 tokens up to which");
+  expect_refused(StatusCode::kInvalidArgument, "lower --long-text-tokens too");
+  options.long_text_tokens = 2000;
+  EXPECT_TRUE(settled().ok());
+  options.max_batch_tokens = 0;
+  options.long_text_tokens = 10000;
+  EXPECT_EQ(settled()->budget.max_tokens, 10000);
 }
 
 TEST_F(Settle, APoolingComesFirstAndOnce) {

@@ -28,8 +28,8 @@ constexpr int64_t kMaxTileKeys = 128;
 constexpr int64_t kMaxTokensInPlace = 32;  // at most kMaxTileKeys
 constexpr int kBlockVectors = 2;
 constexpr int kBlockQueries = kBlockVectors * kLanes;
-// A continued sequence ends with a block, and is copied.
-static_assert(kContinuedUnit % kBlockQueries == 0 && kContinuedUnit >= kMaxTokensInPlace);
+// A sequence is cut between blocks; one that others continue is copied.
+static_assert(kQueryBlock % kBlockQueries == 0 && kQueryBlock >= kMaxTokensInPlace);
 
 constexpr int64_t RoundUp(int64_t count, int64_t unit) { return (count + unit - 1) / unit * unit; }
 
@@ -62,7 +62,7 @@ class Chunk {
         left_(std::min(batch.window_left, tokens_)),
         right_(std::min(batch.window_right, tokens_)),
         key_group_(key_group),
-        queries_{item.query_begin, std::min(item.query_begin + kFlashChunkQueries, tokens_)},
+        queries_{item.query_begin, item.query_end},
         keys_(Visible(queries_)),
         tiles_(right_ == 0 ? RoundUp(tokens_, kMaxTileKeys) : tokens_, kMaxTileKeys),
         first_tile_(tiles_.step_of(keys_.begin)),

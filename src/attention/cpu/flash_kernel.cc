@@ -98,6 +98,12 @@ class ItemRun {
   // Whether ScoresOf() gives scaled scores; else the exponent takes the scale, too.
   bool TermsScale() const { return batch_.distance_bias.radius >= 0 || batch_.softcap > 0; }
 
+  // Head `head`'s slice of the output's row of query `query`.
+  T* OutRow(int64_t head, int64_t query) const {
+    const int64_t row = item_.sequence.row(query) - batch_.first_out_row;
+    return static_cast<T*>(batch_.out.data) + row * batch_.out.row_stride + head * batch_.head_size;
+  }
+
   // Head `head`'s slice of the sequence's row `row`.
   T* Row(const FlashOperand& operand, int64_t head, int64_t row) const {
     return static_cast<T*>(operand.data) + item_.sequence.row(row) * operand.row_stride +
@@ -275,7 +281,7 @@ class ItemRun {
       tile.output_stride = padded;
       if constexpr (std::is_same_v<T, float>) {
         if (direct) {
-          tile.output = Row(batch_.out, head, queries.begin) + column;
+          tile.output = OutRow(head, queries.begin) + column;
           tile.output_stride = batch_.out.row_stride;
         }
       }
@@ -287,7 +293,7 @@ class ItemRun {
   void StoreRows(int head, const Range& queries, const float* rows) {
     const int head_size = batch_.head_size;
     for (int64_t q = queries.begin; q < queries.end; ++q) {
-      T* out = Row(batch_.out, head, q);
+      T* out = OutRow(head, q);
       int column = 0;
       for (; column + kLanes <= head_size; column += kLanes) {
         StoreF32(hn::Load(kFloats, rows + column), kFloats, out + column);

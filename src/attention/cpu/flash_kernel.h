@@ -55,12 +55,15 @@ struct FlashBatch {
   FlashDistanceTable<float> distance_bias;
   FlashPositions positions;
   FlashOperand q, k, v, out;
+  int64_t first_out_row = 0;  // the row of q that the first of `out` belongs to
 };
 
 // The unit of work: some queries of one sequence, for all query heads of one key/value head.
 struct FlashItem {
   SequenceRows sequence;
-  int64_t query_begin = 0;  // a multiple of kFlashChunkQueries beyond those that it continues
+  // At most kFlashChunkQueries of the sequence's own; query_begin is a multiple of kQueryBlock, and
+  // so is query_end, or it is the sequence's.
+  int64_t query_begin = 0, query_end = 0;
   int kv_head = 0;
 };
 
@@ -69,8 +72,7 @@ struct FlashKernel {
   // Scratch memory of one thread for sequences of up to max_tokens, to be 64-byte aligned; a
   // multiple of 64. Reads no operand.
   size_t (*workspace_bytes)(const FlashBatch& batch, int64_t max_tokens);
-  // Writes out for queries [query_begin, query_begin + kFlashChunkQueries) of the sequence. The
-  // bits of a query's row depend on its sequence alone.
+  // Writes out for the item's queries. The bits of a query's row depend on its sequence alone.
   void (*run)(const FlashBatch& batch, const FlashItem& item, void* workspace);
 };
 

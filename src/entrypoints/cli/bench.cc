@@ -426,7 +426,8 @@ Run define_bench(CLI::App& app) {
   for (const char* computing :
        {"--workflow", "--dtype", "--device", "--isa", "--attention-backend", "--gemm-backend",
         "--executor", "--data-parallel", "--memory-utilization", "--max-batch-tokens",
-        "--max-batch-requests", "--max-queued-requests", "--request-threads"}) {
+        "--max-batch-requests", "--long-text-tokens", "--max-queued-requests",
+        "--request-threads"}) {
     tokenize->excludes(app.get_option(computing));
   }
   return [flags](Context& context) { return run_bench(context, *flags); };

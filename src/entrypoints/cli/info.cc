@@ -59,6 +59,9 @@ std::string info_table(const ModelInfo& info) {
       {"length limit", fmt::format("{} tokens", info.max_length)},
       {"batch limit",
        fmt::format("{} tokens, {} inputs", info.max_batch_tokens, info.max_batch_requests)},
+      {"long texts", info.max_length > info.long_text_tokens
+                         ? fmt::format("over {} tokens, in chunks", info.long_text_tokens)
+                         : "-"},
       {"prompts",
        info.prompt_names.empty() ? "-" : fmt::format("{}", fmt::join(info.prompt_names, ", "))},
       {"weights", weights_text(info)},
@@ -105,6 +108,7 @@ std::string info_json(const ModelInfo& info) {
                             {"max_length", info.max_length},
                             {"max_batch_tokens", info.max_batch_tokens},
                             {"max_batch_requests", info.max_batch_requests},
+                            {"long_text_tokens", info.long_text_tokens},
                             {"prompt_names", prompts},
                             {"weight_bytes", info.weight_bytes},
                             {"mapped_bytes", info.mapped_bytes},

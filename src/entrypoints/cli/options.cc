@@ -56,6 +56,9 @@ void add_size_flags(CLI::App& app, EngineOptions& options) {
                  "tokens in a batch; default 0: as suits the device");
   app.add_option("--max-batch-requests", options.max_batch_requests,
                  "inputs in a batch; default 512");
+  app.add_option("--long-text-tokens", options.long_text_tokens,
+                 "longer texts are computed alone, in chunks between which others pass; default "
+                 "0: half of --max-batch-tokens, at least 2048");
   app.add_option("--max-queued-requests", options.max_queued_requests,
                  "inputs that wait for a batch; default 4096");
   app.add_option("--threads", options.threads, "CPU threads that compute; default: every core");
