@@ -53,28 +53,6 @@ struct F32 : F32Dot {
   }
 };
 
-// ------------------------------------------------------------------ codes
-
-// The checkpoint's codes: a slice of a panel becomes f32 before the block's tiles use it, all of
-// which share that work.
-struct DecodedF32 : F32 {
-  static constexpr bool kDecodes = true;
-};
-
-// The same with x in bf16, widened.
-struct DecodedBf16 : DecodedF32 {
-  static constexpr bool kInPlace = false;
-  static RowScale Prepare(const bf16* row, int64_t k, float* to) {
-    EachVector(row, 0, k, [&](int64_t i, V v) HWY_ATTR { hn::Store(v, D(), to + i); });
-    return {};
-  }
-};
-
-template <class Form>
-concept Decodes = requires {
-  Form::kDecodes;
-};
-
 // ------------------------------------------------------------------ bf16
 
 // Widened to f32 on the way: the columns c and c + kLanes share a word, c in its lower half.
@@ -114,6 +92,37 @@ struct Bf16Pairs : Bf16Dot {
 };
 
 #endif
+
+// ------------------------------------------------------------------ codes
+
+// The checkpoint's codes: a slice of a panel becomes f32, or bf16 where that is multiplied, before
+// the block's tiles use it, all of which share that work.
+struct DecodedF32 : F32 {
+  static constexpr bool kDecodes = true;
+};
+
+// With x in bf16, widened.
+struct DecodedWidenedBf16 : WidenedBf16 {
+  using Packed = float;
+  static constexpr bool kDecodes = true;
+
+  static HWY_INLINE void LoadPanel(const float* from, V& low, V& high) {
+    F32::LoadPanel(from, low, high);
+  }
+};
+
+#if HWY_TARGET == HWY_AVX3_DL || HWY_TARGET == HWY_NEON
+
+struct DecodedBf16Pairs : Bf16Pairs {
+  static constexpr bool kDecodes = true;
+};
+
+#endif
+
+template <class Form>
+concept Decodes = requires {
+  Form::kDecodes;
+};
 
 // ------------------------------------------------------------------ int8
 

@@ -80,9 +80,11 @@ struct Slices {
   static constexpr int64_t kElementBytes = std::max(sizeof(typename Form::Packed), kWidenedBytes);
   static constexpr int64_t kMostSteps =
       kSliceBytes / (kPanelColumns * Form::kGroup * kElementBytes);
-  // Elements that a slice of decoded panels takes, whatever their number: sizes are rounded up.
-  static constexpr int64_t kDecodedFloats =
-      forms::Decodes<Form> ? (kMostSteps + kTileRows * kPrefetchSteps) * kPanelColumns : 0;
+  // What a slice of decoded panels takes, whatever their number: sizes are rounded up.
+  static constexpr int64_t kDecodedBytes =
+      forms::Decodes<Form> ? (kMostSteps + kTileRows * kPrefetchSteps) * kPanelColumns *
+                                 Form::kGroup * static_cast<int64_t>(sizeof(typename Form::Packed))
+                           : 0;
   int64_t steps;  // in all
   int64_t size;   // steps of a slice
 };
@@ -108,8 +110,7 @@ struct Workspace {
         copy_offset(scales_offset + lines(rows * static_cast<int64_t>(sizeof(RowScale)))),
         decoded_offset(copy_offset + lines(rows * copy_stride<Form>(matrix.k) *
                                            static_cast<int64_t>(sizeof(typename Form::X)))),
-        bytes(decoded_offset + Slices<Form>::kDecodedFloats * static_cast<int64_t>(sizeof(float))) {
-  }
+        bytes(decoded_offset + Slices<Form>::kDecodedBytes) {}
 
   static int64_t lines(int64_t bytes) { return ceil_div(bytes, kLineBytes) * kLineBytes; }
 
@@ -345,7 +346,7 @@ struct PrefetchPlan {
 template <class Form, class TY>
 void run_panels(const TiledMatrix& matrix, const GemmArgs& args, const TiledBlock& block,
                 const Rows<Form>& x, int64_t panel, int64_t panels, float* scratch,
-                [[maybe_unused]] float* decoded) {
+                [[maybe_unused]] typename Form::Packed* decoded) {
   using Packed = typename Form::Packed;
   constexpr auto kCounts = std::make_integer_sequence<int, kTileRows>();
   constexpr int64_t kStepElements = kPanelColumns * Form::kGroup;
@@ -368,10 +369,14 @@ void run_panels(const TiledMatrix& matrix, const GemmArgs& args, const TiledBloc
     const Packed* slice = forms::Decodes<Form> ? nullptr : weights + begin * kStepElements;
     int64_t panel_stride = panel_elements;
     if constexpr (forms::Decodes<Form>) {
-      const auto decode = matrix.code_bits == 4 ? forms::DecodePanel<4> : forms::DecodePanel<8>;
+      using Decode = void (*)(const TiledMatrix&, int64_t, int64_t, int64_t, Packed*);
+      const Decode decode =
+          matrix.code_bits == 4 ? Decode(forms::DecodePanel<4>) : Decode(forms::DecodePanel<8>);
+      const int64_t first = begin * Form::kGroup;
+      const int64_t count = std::min(steps * Form::kGroup, matrix.k - first);
       panel_stride = steps * kStepElements;
       for (int64_t p = 0; p < panels; ++p)
-        decode(matrix, panel + p, begin, steps, decoded + p * panel_stride);
+        decode(matrix, panel + p, first, count, decoded + p * panel_stride);
       slice = decoded;
     }
     const PrefetchPlan prefetch(fetches ? bytes / kLineBytes : 0, tile_count, steps);
@@ -412,7 +417,7 @@ void run_block(const TiledMatrix& matrix, const GemmArgs& args, const TiledBlock
   auto* bytes = static_cast<std::byte*>(memory);
   const Workspace<Form> workspace(matrix, block.row_count);
   auto* scratch = reinterpret_cast<float*>(bytes);
-  auto* decoded = reinterpret_cast<float*>(bytes + workspace.decoded_offset);
+  auto* decoded = reinterpret_cast<typename Form::Packed*>(bytes + workspace.decoded_offset);
   const auto x = prepare_rows<Form, TX>(
       args.x, block, matrix.k, reinterpret_cast<RowScale*>(bytes + workspace.scales_offset),
       reinterpret_cast<typename Form::X*>(bytes + workspace.copy_offset));
@@ -446,11 +451,11 @@ TiledKernels kernels_of(const TiledMatrix& matrix) {
                                                      : run_block<Form, TX, float>};
 }
 
-template <class Bf16, class Int8>
+template <class Bf16, class DecodedBf16, class Int8>
 TiledKernels kernels_for(const TiledMatrix& matrix) {
   const bool bf16_in = matrix.dtype == DType::kBF16;
   if (matrix.weights == WeightFormat::kCodes) {
-    return bf16_in ? kernels_of<forms::DecodedBf16, bf16>(matrix)
+    return bf16_in ? kernels_of<DecodedBf16, bf16>(matrix)
                    : kernels_of<forms::DecodedF32, float>(matrix);
   }
   if (matrix.weights == WeightFormat::kInt8) {
@@ -463,21 +468,21 @@ TiledKernels kernels_for(const TiledMatrix& matrix) {
 
 #if HWY_TARGET == HWY_AVX3_DL
 TiledKernels kernels(const TiledMatrix& matrix) {
-  return kernels_for<forms::Bf16Pairs, forms::Int8Quads>(matrix);
+  return kernels_for<forms::Bf16Pairs, forms::DecodedBf16Pairs, forms::Int8Quads>(matrix);
 }
 #else
 TiledKernels kernels(const TiledMatrix& matrix) {
-  return kernels_for<forms::WidenedBf16, forms::Int8Pairs>(matrix);
+  return kernels_for<forms::WidenedBf16, forms::DecodedWidenedBf16, forms::Int8Pairs>(matrix);
 }
 #endif
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON
 TiledKernels int8_quads_kernels(const TiledMatrix& matrix) {
-  return kernels_for<forms::WidenedBf16, forms::Int8Quads>(matrix);
+  return kernels_for<forms::WidenedBf16, forms::DecodedWidenedBf16, forms::Int8Quads>(matrix);
 }
 #endif
 #if HWY_TARGET == HWY_NEON
 TiledKernels bf16_pairs_kernels(const TiledMatrix& matrix) {
-  return kernels_for<forms::Bf16Pairs, forms::Int8Quads>(matrix);
+  return kernels_for<forms::Bf16Pairs, forms::DecodedBf16Pairs, forms::Int8Quads>(matrix);
 }
 #endif
 

@@ -64,19 +64,23 @@ HWY_INLINE void StoreF32(hn::Vec<D> v, D d, float* to) {
   hn::StoreU(v, d, to);
 }
 
+// The bits of bf16 numbers.
+template <class D>
+using Bf16Bits = hn::Vec<hn::Rebind<uint16_t, D>>;
+
 #if HWY_TARGET == HWY_AVX3_DL
 // To nearest, ties to even; subnormals to zero.
 template <class D>
-HWY_INLINE void StoreF32(hn::Vec<D> v, D /*d*/, bf16* to) {
-  __m256i words;
-  asm("vcvtneps2bf16 %[v], %[words]" : [words] "=v"(words) : [v] "v"(v.raw));
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), words);
+HWY_INLINE Bf16Bits<D> RoundToBf16(D /*d*/, hn::Vec<D> v) {
+  Bf16Bits<D> words;
+  asm("vcvtneps2bf16 %[v], %[words]" : [words] "=v"(words.raw) : [v] "v"(v.raw));
+  return words;
 }
 #else
 // To nearest, ties to even, NaN to quiet NaN: the bits of to_bf16(). (Highway 1.0.3's own DemoteTo
 // truncates.)
 template <class D>
-HWY_INLINE void StoreF32(hn::Vec<D> v, D /*d*/, bf16* to) {
+HWY_INLINE Bf16Bits<D> RoundToBf16(D /*d*/, hn::Vec<D> v) {
   const hn::Rebind<uint16_t, D> d16;
   const hn::Rebind<uint32_t, D> d32;
   const hn::Rebind<int32_t, D> di32;
@@ -88,9 +92,14 @@ HWY_INLINE void StoreF32(hn::Vec<D> v, D /*d*/, bf16* to) {
   const auto quiet_nan = hn::Or(upper, hn::Set(d32, 0x40u));
   const auto is_nan = hn::RebindMask(d32, hn::IsNaN(v));
   const auto result = hn::IfThenElse(is_nan, quiet_nan, rounded);
-  hn::StoreU(hn::DemoteTo(d16, hn::BitCast(di32, result)), d16, reinterpret_cast<uint16_t*>(to));
+  return hn::DemoteTo(d16, hn::BitCast(di32, result));
 }
 #endif
+
+template <class D>
+HWY_INLINE void StoreF32(hn::Vec<D> v, D d, bf16* to) {
+  hn::StoreU(RoundToBf16(d, v), hn::Rebind<uint16_t, D>(), reinterpret_cast<uint16_t*>(to));
+}
 
 // The first `count` lanes; touches no memory beyond them.
 template <class D>
