@@ -1,13 +1,7 @@
-// wde bench: throughput and latency over batch sizes, executors, attention backends and dtypes.
-// Everything compared is loaded at once and takes turns, so that a machine that slows down slows
-// all of it.
+// wde bench: its flags, its texts, and which of its measurements they ask for.
 #include <fmt/format.h>
 
 #include <CLI/App.hpp>
-#include <algorithm>
-#include <cmath>
-#include <cstdint>
-#include <fstream>
 #include <limits>
 #include <memory>
 #include <string>
@@ -16,11 +10,11 @@
 #include <vector>
 
 #include "base/thread_pool.h"
-#include "entrypoints/cli/bench_check.h"
 #include "entrypoints/cli/bench_memory.h"
 #include "entrypoints/cli/bench_profile.h"
 #include "entrypoints/cli/bench_report.h"
 #include "entrypoints/cli/bench_texts.h"
+#include "entrypoints/cli/bench_throughput.h"
 #include "entrypoints/cli/bench_tokenize.h"
 #include "entrypoints/cli/build_info.h"
 #include "entrypoints/cli/command.h"
@@ -50,47 +44,8 @@ struct BenchFlags {
   std::string svg_path;
 };
 
-struct Contestant {
-  BenchConfig config;
-  std::unique_ptr<Engine> engine;
-};
-
-std::vector<std::string> split_at_commas(const std::string& list) {
-  std::vector<std::string> names;
-  size_t begin = 0;
-  while (begin <= list.size()) {
-    const size_t end = std::min(list.find(',', begin), list.size());
-    if (end > begin) names.push_back(list.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return names;
-}
-
-// The names that were asked for, else all of the catalog's section that this machine can use.
-std::vector<std::string> chosen_or_usable(const std::string& asked,
-                                          std::string_view section_title) {
-  if (!asked.empty()) return split_at_commas(asked);
-  std::vector<std::string> names;
-  for (const CatalogSection& section : catalog()) {
-    if (section.title != section_title) continue;
-    for (const CatalogEntry& entry : section.entries) {
-      if (entry.refusal.empty()) names.push_back(entry.name);
-    }
-  }
-  return names;
-}
-
-std::vector<BenchConfig> configurations(const EngineOptions& options) {
-  std::vector<BenchConfig> configs;
-  for (const std::string& dtype : split_at_commas(options.dtype)) {
-    for (const std::string& backend :
-         chosen_or_usable(options.attention_backend, "attention backends")) {
-      for (const std::string& executor : chosen_or_usable(options.executor, "executors")) {
-        configs.push_back({dtype, backend, executor});
-      }
-    }
-  }
-  return configs;
+int threads_used(const BenchFlags& flags) {
+  return flags.engine.threads > 0 ? flags.engine.threads : available_cores();
 }
 
 Result<std::vector<std::string>> read_texts(const BenchFlags& flags, Console& console) {
@@ -112,173 +67,16 @@ Result<std::vector<std::string>> read_texts(const BenchFlags& flags, Console& co
   return texts;
 }
 
-Result<std::vector<Contestant>> load_all(const EngineOptions& options, Console& console) {
-  const std::vector<BenchConfig> configs = configurations(options);
-  std::vector<Contestant> contestants;
-  for (const BenchConfig& config : configs) {
-    EngineOptions own = options;
-    own.task = Task::kEmbed;
-    own.dtype = config.dtype;
-    own.attention_backend = config.attention_backend;
-    own.executor = config.executor;
-    own.memory_utilization /= static_cast<double>(configs.size());
-    console.show("loading " + config.name());
-    Result<std::unique_ptr<Engine>> engine = load_engine(own, console);
-    if (!engine.ok()) return engine.status().with_context(config.name());
-    BenchConfig settled = config;
-    settled.dtype = (*engine)->info().dtype;
-    contestants.push_back({settled, std::move(engine).value()});
-  }
-  if (contestants.empty())
-    return unsupported_error("no attention backend or executor can be used here");
-  return contestants;
-}
-
-// Answers first, speed later: what computes something else is not compared.
-Result<std::vector<BenchCheck>> check_answers(const std::vector<Contestant>& contestants,
-                                              const std::vector<std::string>& texts) {
-  std::vector<BenchConfig> configs;
-  for (const Contestant& contestant : contestants) configs.push_back(contestant.config);
-  std::vector<std::vector<std::vector<float>>> answers;
-  std::vector<BenchCheck> checks;
-  for (size_t i = 0; i < contestants.size(); ++i) {
-    WDE_ASSIGN_OR_RETURN(std::vector<std::vector<float>> embeddings,
-                         embed_all(*contestants[i].engine, texts));
-    answers.push_back(std::move(embeddings));
-    if (i == 0) continue;
-    const size_t reference = reference_of(configs, i);
-    const BenchCheck check =
-        compare_answers(configs[i], answers[i], configs[reference], answers[reference]);
-    if (!check.passed()) {
-      return internal_error("{} answers otherwise than {}: {:.3g} apart, {:.3g} allowed",
-                            check.config.name(), check.reference.name(), check.largest_difference,
-                            check.allowed);
-    }
-    checks.push_back(check);
-  }
-  return checks;
-}
-
-Result<Spread> token_counts(const Engine& engine, const std::vector<std::string>& texts) {
-  std::vector<double> counts;
-  for (const std::string& text : texts) {
-    WDE_ASSIGN_OR_RETURN(const std::vector<int32_t> ids, engine.tokenizer().token_ids(text, true));
-    counts.push_back(static_cast<double>(
-        std::min<size_t>(ids.size(), static_cast<size_t>(engine.info().max_length))));
-  }
-  return spread(counts);
-}
-
-// Every round goes through all texts, as often as fill the time, so that each sees the same
-// lengths. The first contestant's warm-up decides for all.
-Result<size_t> warm_up(const std::vector<Contestant>& contestants,
-                       const std::vector<std::string>& texts, size_t batch_size, double seconds) {
-  double documents_per_s = 0;
-  for (const Contestant& contestant : contestants) {
-    WDE_ASSIGN_OR_RETURN(const Sample sample,
-                         closed_loop(*contestant.engine, texts,
-                                     std::max(texts.size() / 4, 2 * batch_size), batch_size));
-    if (documents_per_s == 0) documents_per_s = sample.documents_per_s;
-  }
-  const double least = std::max(seconds * documents_per_s, 2.0 * static_cast<double>(batch_size));
-  return texts.size() * static_cast<size_t>(std::ceil(least / static_cast<double>(texts.size())));
-}
-
-BenchRow summarise(const BenchConfig& config, int batch_size, size_t requests,
-                   const std::vector<Sample>& samples) {
-  const auto spread_of = [&](double Sample::*member) {
-    std::vector<double> values;
-    for (const Sample& sample : samples) values.push_back(sample.*member);
-    return spread(values);
-  };
-  return {config,
-          batch_size,
-          requests,
-          spread_of(&Sample::documents_per_s),
-          spread_of(&Sample::tokens_per_s),
-          spread_of(&Sample::latency_p50_ms),
-          spread_of(&Sample::latency_p99_ms)};
-}
-
-Result<std::vector<BenchRow>> measure_batch_size(const std::vector<Contestant>& contestants,
-                                                 const std::vector<std::string>& texts,
-                                                 int batch_size, const BenchFlags& flags,
-                                                 Console& console) {
-  const auto in_flight = static_cast<size_t>(batch_size);
-  console.show(fmt::format("batch size {}: warming up", batch_size));
-  WDE_ASSIGN_OR_RETURN(const size_t requests,
-                       warm_up(contestants, texts, in_flight, flags.seconds));
-  std::vector<std::vector<Sample>> samples(contestants.size());
-  for (int round = 0; round < flags.rounds; ++round) {
-    for (size_t i = 0; i < contestants.size(); ++i) {
-      console.show(fmt::format("batch size {}: round {} of {}: {}", batch_size, round + 1,
-                               flags.rounds, contestants[i].config.name()));
-      WDE_ASSIGN_OR_RETURN(const Sample sample,
-                           closed_loop(*contestants[i].engine, texts, requests, in_flight));
-      samples[i].push_back(sample);
-    }
-  }
-  std::vector<BenchRow> rows;
-  for (size_t i = 0; i < contestants.size(); ++i) {
-    rows.push_back(summarise(contestants[i].config, batch_size, requests, samples[i]));
-  }
-  return rows;
-}
-
-std::string cpu_name() {
-  std::ifstream file("/proc/cpuinfo");
-  std::string line;
-  while (std::getline(file, line)) {
-    if (!line.starts_with("model name")) continue;
-    const size_t colon = line.find(": ");
-    if (colon != std::string::npos) return line.substr(colon + 2);
-  }
-  return "unknown CPU";
-}
-
-Result<BenchReport> measure_all(const std::vector<Contestant>& contestants,
-                                const std::vector<std::string>& texts, const BenchFlags& flags,
-                                Console& console) {
-  const ModelInfo& info = contestants.front().engine->info();
-  BenchReport report{.version = version(),
-                     .commit = build_commit(),
-                     .model = info.model,
-                     .architecture = info.architecture,
-                     .cpu = cpu_name(),
-                     .cores = available_cores(),
-                     .threads = flags.engine.threads > 0 ? flags.engine.threads : available_cores(),
-                     .memory_bytes = available_memory_bytes(),
-                     .texts = texts.size(),
-                     .rounds = flags.rounds};
-  WDE_ASSIGN_OR_RETURN(report.text_tokens, token_counts(*contestants.front().engine, texts));
-  console.show("checking the answers");
-  WDE_ASSIGN_OR_RETURN(report.checks, check_answers(contestants, texts));
-  for (const int batch_size : flags.batch_sizes) {
-    WDE_ASSIGN_OR_RETURN(const std::vector<BenchRow> rows,
-                         measure_batch_size(contestants, texts, batch_size, flags, console));
-    report.rows.insert(report.rows.end(), rows.begin(), rows.end());
-  }
-  // Measured batch size by batch size, read configuration by configuration.
-  const auto place = [&](const BenchRow& row) {
-    return std::find_if(contestants.begin(), contestants.end(), [&](const Contestant& contestant) {
-      return contestant.config.name() == row.config.name();
-    });
-  };
-  std::stable_sort(report.rows.begin(), report.rows.end(),
-                   [&](const BenchRow& a, const BenchRow& b) { return place(a) < place(b); });
-  return report;
-}
-
 Status write_to(const std::string& path, const std::string& text) {
   WDE_ASSIGN_OR_RETURN(const std::unique_ptr<Output> output, Output::open(path));
   WDE_RETURN_IF_ERROR(output->write(text));
   return output->flush();
 }
 
-Status write_report(const BenchReport& report, const BenchFlags& flags) {
-  if (flags.json_path != "-") WDE_RETURN_IF_ERROR(write_to("-", bench_table(report)));
-  if (!flags.json_path.empty()) WDE_RETURN_IF_ERROR(write_to(flags.json_path, bench_json(report)));
-  return flags.svg_path.empty() ? Status() : write_to(flags.svg_path, bench_svg(report));
+// What was found, as a table on stdout and as JSON, where that was asked for.
+Status write_found(const BenchFlags& flags, const std::string& table, const std::string& json) {
+  if (flags.json_path != "-") WDE_RETURN_IF_ERROR(write_to("-", table));
+  return flags.json_path.empty() ? Status() : write_to(flags.json_path, json);
 }
 
 // Where the time goes, configuration by configuration, instead of how fast each is.
@@ -293,11 +91,7 @@ int run_profiles(Context& context, const std::vector<Contestant>& contestants,
     reports.push_back(std::move(profile).value());
   }
   context.console.clear();
-  Status written;
-  if (flags.json_path != "-") written = write_to("-", profile_table(reports));
-  if (written.ok() && !flags.json_path.empty()) {
-    written = write_to(flags.json_path, profile_json(reports));
-  }
+  const Status written = write_found(flags, profile_table(reports), profile_json(reports));
   return report(context.console, written, Phase::kRequest);
 }
 
@@ -309,7 +103,7 @@ Result<TokenizeReport> measure_tokenizer(const BenchFlags& flags,
   WDE_ASSIGN_OR_RETURN(const std::unique_ptr<TextTokenizer> tokenizer,
                        TextTokenizer::load(options));
   std::vector<int> threads = {1};
-  const int most = flags.engine.threads > 0 ? flags.engine.threads : available_cores();
+  const int most = threads_used(flags);
   if (most > 1) threads.push_back(most);
   console.show("tokenizing");
   WDE_ASSIGN_OR_RETURN(
@@ -330,10 +124,7 @@ int run_tokenization(Context& context, const BenchFlags& flags,
   const Result<TokenizeReport> found = measure_tokenizer(flags, texts, context.console);
   context.console.clear();
   if (!found.ok()) return report(context.console, found.status(), Phase::kLoad);
-  Status written;
-  if (flags.json_path != "-") written = write_to("-", tokenize_table(*found));
-  if (written.ok() && !flags.json_path.empty())
-    written = write_to(flags.json_path, tokenize_json(*found));
+  const Status written = write_found(flags, tokenize_table(*found), tokenize_json(*found));
   return report(context.console, written, Phase::kRequest);
 }
 
@@ -350,10 +141,24 @@ int run_memory(Context& context, const BenchFlags& flags) {
     if (!measured.ok()) return report(context.console, measured.status(), Phase::kLoad);
     reports.push_back(std::move(measured).value());
   }
-  Status written;
-  if (flags.json_path != "-") written = write_to("-", memory_table(reports));
-  if (written.ok() && !flags.json_path.empty())
-    written = write_to(flags.json_path, memory_json(reports));
+  const Status written = write_found(flags, memory_table(reports), memory_json(reports));
+  return report(context.console, written, Phase::kRequest);
+}
+
+int run_throughput(Context& context, const std::vector<Contestant>& contestants,
+                   const std::vector<std::string>& texts, const BenchFlags& flags) {
+  const Result<BenchReport> found = measure_throughput(contestants, texts,
+                                                       {.threads = threads_used(flags),
+                                                        .batch_sizes = flags.batch_sizes,
+                                                        .rounds = flags.rounds,
+                                                        .seconds = flags.seconds},
+                                                       context.console);
+  context.console.clear();
+  if (!found.ok()) return report(context.console, found.status(), Phase::kRequest);
+  Status written = write_found(flags, bench_table(*found), bench_json(*found));
+  if (written.ok() && !flags.svg_path.empty()) {
+    written = write_to(flags.svg_path, bench_svg(*found));
+  }
   return report(context.console, written, Phase::kRequest);
 }
 
@@ -365,13 +170,11 @@ int run_bench(Context& context, const BenchFlags& flags) {
   const Result<std::vector<std::string>> texts = read_texts(flags, context.console);
   if (!texts.ok()) return report(context.console, texts.status(), Phase::kRequest);
   if (flags.tokenize) return run_tokenization(context, flags, *texts);
-  const Result<std::vector<Contestant>> contestants = load_all(flags.engine, context.console);
+  const Result<std::vector<Contestant>> contestants =
+      load_contestants(flags.engine, context.console);
   if (!contestants.ok()) return report(context.console, contestants.status(), Phase::kLoad);
-  if (flags.engine.profile) return run_profiles(context, *contestants, *texts, flags);
-  const Result<BenchReport> found = measure_all(*contestants, *texts, flags, context.console);
-  context.console.clear();
-  return report(context.console, found.ok() ? write_report(*found, flags) : found.status(),
-                Phase::kRequest);
+  return flags.engine.profile ? run_profiles(context, *contestants, *texts, flags)
+                              : run_throughput(context, *contestants, *texts, flags);
 }
 
 }  // namespace

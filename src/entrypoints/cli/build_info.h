@@ -1,4 +1,4 @@
-// Which build this is.
+// Which build this is, and on what it runs.
 #pragma once
 
 #include <string>
@@ -8,5 +8,8 @@ namespace wde::cli {
 // The commit it was built from, "-dirty" behind it when files differed; "unknown" outside a
 // repository.
 std::string build_commit();
+
+// As the kernel names it.
+std::string cpu_name();
 
 }  // namespace wde::cli
