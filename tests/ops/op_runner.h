@@ -47,7 +47,7 @@ inline double round_to(DType dtype, double value) {
 // The dtypes' memory forms.
 inline void write_element(std::byte* to, DType dtype, double value) {
   const auto f = static_cast<float>(value);
-  const auto i = static_cast<int32_t>(value);
+  const int32_t i = dtype == DType::kI32 ? static_cast<int32_t>(value) : 0;
   const bf16 b = to_bf16(f);
   const f16 h = to_f16(f);
   if (dtype == DType::kF32) std::memcpy(to, &f, sizeof f);

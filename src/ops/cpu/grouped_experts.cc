@@ -105,8 +105,9 @@ std::pair<Workspace, size_t> GroupedExperts::lay_out(void* base, int64_t m, int 
   const size_t C = static_cast<size_t>(p.hidden_size), F = static_cast<size_t>(p.inner_size);
   const size_t E = static_cast<size_t>(p.experts), k = static_cast<size_t>(p.top_k);
   size_t end_bytes = 0;
+  // Without a base, of which the end alone is wanted: null.
   const auto take = [&](size_t bytes) {
-    std::byte* at = static_cast<std::byte*>(base) + end_bytes;
+    std::byte* at = base == nullptr ? nullptr : static_cast<std::byte*>(base) + end_bytes;
     end_bytes += (bytes + 63) / 64 * 64;
     return at;
   };
