@@ -48,10 +48,10 @@ std::string head(const BenchReport& report) {
   std::string text =
       fmt::format("{} ({}) on {}\n", report.model, report.architecture, machine_line(report));
   text += fmt::format(
-      "wde {} ({}), {} texts of {:.0f} … {:.0f} tokens (median {:.0f}), {} rounds: median "
-      "[min … max]\n",
+      "wde {} ({}), {} texts of {:.0f} … {:.0f} tokens (median {:.0f}), {} round{}: "
+      "median [min … max]\n",
       report.version, report.commit, report.texts, report.text_tokens.min, report.text_tokens.max,
-      report.text_tokens.median, report.rounds);
+      report.text_tokens.median, report.rounds, report.rounds == 1 ? "" : "s");
   for (const BenchCheck& check : report.checks) {
     text += fmt::format("answers of {}: {} {}\n", check.config.name(),
                         check.largest_difference == 0
