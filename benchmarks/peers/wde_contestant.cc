@@ -72,7 +72,7 @@ class Contestant {
   Reply load(const Words& words) {
     EngineOptions options;
     options.model = words[1];
-    options.dtype = words[2].starts_with(kCodes) ? "bf16" : words[2];
+    options.dtype = dtype_of(words[2]);
     options.share_prefixes = share_prefixes_;
     options.threads = std::stoi(words[3]);
     auto engine = Engine::load(options);
@@ -165,13 +165,14 @@ class Contestant {
   }
 
   Reply peak(const Words& words) {
-    // Codes of few bits are multiplied as f32.
-    const std::string dtype = words[1].starts_with(kCodes) ? "f32" : words[1];
-    return boost::json::object{{"gflops", peak_gflops(dtype, std::stoi(words[2]))}};
+    return boost::json::object{{"gflops", peak_gflops(dtype_of(words[1]), std::stoi(words[2]))}};
   }
 
  private:
-  static constexpr std::string_view kCodes = "q4_";  // how precisions of a GGUF file's codes begin
+  // What a GGUF file's codes of few bits ("q4_…") are multiplied as.
+  static std::string dtype_of(const std::string& precision) {
+    return precision.starts_with("q4_") ? "bf16" : precision;
+  }
 
   // A pass over some thousand sentences takes a millisecond: starting threads for each would show.
   static constexpr int kPassesOfThreads = 8;

@@ -2,8 +2,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
-
 #include "base/json.h"
 #include "pipeline/jinja/template.h"
 
@@ -233,12 +231,11 @@ TEST(Template, HostileRenderingsEnd) {
        "many"},
       {"{% for a in range(60000) %}" + repeated("x{##}", 1000) + "{% endfor %}", "many steps"},
   };
+  // Each ends by a limit on what it may do; without one it would not within a day.
   for (const auto& [source, part] : kCases) {
-    const auto begin = std::chrono::steady_clock::now();
     const Status status = render(source).status();
     ASSERT_FALSE(status.ok()) << source.substr(0, 200);
     EXPECT_THAT(status.message(), HasSubstr(part)) << source.substr(0, 200);
-    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
   }
   // A text found in another one, both long and nearly the same throughout.
   EXPECT_EQ(*render(text + "{{ (ns.x ~ 'b') in (ns.x ~ ns.x) }}"), "False");

