@@ -12,7 +12,9 @@ endif()
 
 find_program(WDE_CCACHE ccache)
 if(WDE_CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${WDE_CCACHE}")
+  # Paths below the source folder count as relative ones: checkouts share what the cache holds.
+  set(CMAKE_CXX_COMPILER_LAUNCHER
+    "${CMAKE_COMMAND};-E;env;CCACHE_BASEDIR=${CMAKE_SOURCE_DIR};CCACHE_NOHASHDIR=1;${WDE_CCACHE}")
 endif()
 
 add_library(wde_options INTERFACE)
