@@ -60,7 +60,7 @@ namespace {
 using Requests = std::span<schema::SchedulableRequest>;
 
 // Beside its prefix, a shard should have so many times as many tokens of its own.
-constexpr int64_t kOwnTokensPerPrefixToken = 4;
+constexpr int64_t kOwnTokensPerPrefixToken = 16;
 
 void sort_by_length(Requests requests) {
   std::stable_sort(requests.begin(), requests.end(),
