@@ -91,6 +91,7 @@ run_release() {
   build release all || return
   section "The real model"
   tools/fetch_model.sh build/release/bin/wde || echo "skipped: no real model here; the tests that need it will say so"
+  tools/venv.sh tests || echo "skipped: no Python packages; the test that needs them will say so"
   section "Tests: release"
   run_ctest release
 }

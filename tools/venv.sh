@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes build/venv with the pinned packages of tools/requirements-<set>.txt:
-#   tools/venv.sh tests      numpy: for tools/stsb_spearman.py
+#   tools/venv.sh tests      numpy, openai, huggingface_hub: tools/stsb_spearman.py, the server's clients
 #   tools/venv.sh goldens    torch, transformers, sentence-transformers (some GB): goldens and benchmarks/peers
 # Quick the second time; both sets may live in it together.
 set -euo pipefail
