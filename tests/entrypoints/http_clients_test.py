@@ -20,9 +20,9 @@ try:
     import numpy
     import openai
 except ImportError as error:
-    venv = ROOT / "build" / "venv"
-    if pathlib.Path(sys.prefix) != venv and (venv / "bin" / "python").exists():
-        os.execv(venv / "bin" / "python", ["python", *sys.argv])
+    python = str(ROOT / "build" / "venv" / "bin" / "python")
+    if sys.executable != python and os.path.exists(python):
+        os.execv(python, [python, *sys.argv])
     print(f"skipped: {error}; tools/venv.sh tests installs it")
     sys.exit(77)
 
