@@ -247,6 +247,15 @@ TEST(Binary, AnOutputThatIsTheInputKeepsItsContent) {
   }
 }
 
+TEST(Binary, AFailedRunKeepsAnEarlierResult) {
+  const test::TemporaryFolder folder;
+  const std::string result = folder.write("result", "an earlier result\n");
+  for (const char* command : {"embed", "hidden", "tokenize"}) {
+    EXPECT_EQ(run_wde({command, "-m", "/nonexistent/model", "-o", result}, "a\n").exit_code, 1);
+    EXPECT_EQ(test::content_of(result), "an earlier result\n") << command;
+  }
+}
+
 TEST(Binary, SignalsEndEmbedBetweenLines) {
   for (const int signal : {SIGINT, SIGTERM}) {
     Process process({"embed", "-m", kModel});
@@ -403,6 +412,29 @@ TEST(Binary, BenchDrawsNoProfile) {
   EXPECT_EQ(ended.exit_code, 2);
   EXPECT_THAT(ended.err, HasSubstr("--svg"));
   EXPECT_THAT(ended.out, IsEmpty());
+}
+
+TEST(Binary, BenchRefusesReportsBeforeItMeasures) {
+  const test::TemporaryFolder folder;
+  const std::string texts = folder.write("texts", "a\n");
+  const std::string report = folder.file("report");  // there is no such file yet
+  const struct {
+    std::vector<std::string> flags;
+    std::string said;
+  } cases[] = {
+      {{"--json", "/nonexistent/r"}, "--json /nonexistent/r: can't be written"},
+      {{"--svg", "/nonexistent/r"}, "--svg /nonexistent/r: can't be written"},
+      {{"--json", texts}, "is the input"},
+      {{"--json", report, "--svg", report}, "is the JSON report"},
+  };
+  for (const auto& wrong : cases) {
+    std::vector<std::string> arguments = {"bench", "-m", "/nonexistent/model", texts};
+    arguments.insert(arguments.end(), wrong.flags.begin(), wrong.flags.end());
+    const Ended ended = run_wde(arguments);
+    EXPECT_EQ(ended.exit_code, 2) << ended.err;
+    EXPECT_THAT(ended.err, HasSubstr(wrong.said));
+    EXPECT_EQ(test::content_of(texts), "a\n");
+  }
 }
 
 }  // namespace

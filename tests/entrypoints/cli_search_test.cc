@@ -1,11 +1,14 @@
 // The parts of `wde search`: files of vectors, the corpus, prompts, reports; then the real process.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <limits>
 #include <sstream>
+#include <thread>
 
 #include "base/json.h"
 #include "entrypoints/cli/npy_file.h"
@@ -91,10 +94,9 @@ TEST(SearchPrompts, AreTheModelsOwn) {
 }
 
 TEST(Searcher, AnswersQueriesInTheirOrder) {
-  const test::TemporaryFolder folder;
   test::FakeEngine engine;  // the vector of a text is {its bytes, its first byte, 1}
   Console console;
-  const InputOptions corpus{.path = folder.write("c", "a\nbb\n" + std::string(30, 'a'))};
+  const std::vector<std::string> corpus = {"a", "bb", std::string(30, 'a')};
   const auto index = make_vector_index(CorpusVectors::compute(engine, corpus, {}, console).value(),
                                        3, {.similarity = Similarity::kEuclidean})
                          .value();
@@ -135,12 +137,34 @@ TEST(CorpusVectors, AreComputedInTheCorpusOrder) {
   test::FakeEngine engine;
   Console console;
   const InputOptions corpus{.path = folder.write("c", "a\nbb\n\nccc")};
-  EXPECT_THAT(*read_corpus(corpus, console), ElementsAre("a", "bb", "", "ccc"));
-  const auto vectors = CorpusVectors::compute(engine, corpus, {}, console);
+  const auto texts = read_corpus(corpus, console);
+  EXPECT_THAT(*texts, ElementsAre("a", "bb", "", "ccc"));
+  const auto vectors = CorpusVectors::compute(engine, *texts, {}, console);
   ASSERT_TRUE(vectors.ok()) << vectors.status().message();
   EXPECT_THAT(vectors->values(), ElementsAre(1, 'a', 1, 2, 'b', 1, 0, 0, 1, 3, 'c', 1));
   const InputOptions pairs{.path = folder.write("p", "[\"a\",\"b\"]\n"), .jsonl = true};
   EXPECT_THAT(read_corpus(pairs, console).status().message(), HasSubstr("line 1 is a pair"));
+}
+
+TEST(CorpusOrigin, TellsAnIndexOfOtherTextsOrAnotherModel) {
+  const test::TemporaryFolder folder;
+  const std::string index = folder.file("i.npy");
+  ModelInfo info;
+  info.path = "/models/a";
+  info.embedding_size = 3;
+  const std::vector<std::string> texts = {"a", "bb"};
+  const std::string origin = corpus_origin(info, texts, {}, {});
+  EXPECT_TRUE(check_origin(index, origin).ok());  // somebody's own matrix
+  ASSERT_TRUE(write_origin(index, origin).ok());
+  EXPECT_TRUE(check_origin(index, origin).ok());
+  const std::vector<std::string> moved = {"ab", "b"};
+  EXPECT_THAT(check_origin(index, corpus_origin(info, moved, {}, {})).message(),
+              HasSubstr("another checksum of the texts"));
+  EXPECT_THAT(check_origin(index, corpus_origin(info, texts, {}, {.prompt = "query: "})).message(),
+              HasSubstr("another prompt (\"\", now \"query: \")"));
+  info.path = "/models/b";
+  EXPECT_EQ(check_origin(index, corpus_origin(info, texts, {}, {})).code(),
+            StatusCode::kInvalidArgument);
 }
 
 TEST(SearchReport, IsJsonOrForPeople) {
@@ -240,9 +264,50 @@ TEST(SearchBinary, ScoresTheBestAgain) {
             expected);
 }
 
+// A file that can be read once only, as a shell's <(…) is.
+TEST(SearchBinary, TheCorpusIsReadOnce) {
+  const test::TemporaryFolder folder;
+  const std::string fifo = folder.file("fifo");
+  ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+  std::thread writer([&fifo] { std::ofstream(fifo) << "bread and boats\nthe old bridge\n"; });
+  EXPECT_EQ(found_by({"search", "-m", kModel, "--corpus", fifo, "the old bridge"}).size(), 2u);
+  writer.join();
+}
+
+TEST(SearchBinary, AnIndexOfOtherTextsIsRefused) {
+  const test::TemporaryFolder folder;
+  const std::string index = folder.file("i.npy");
+  const auto search = [&](const std::string& corpus, const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {
+        "search", "-m", kModel, "--corpus", folder.write("c", corpus), "--index", index, "q"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run_wde(arguments);
+  };
+  ASSERT_EQ(search("a\nb\n", {}).exit_code, 0);
+  EXPECT_EQ(search("a\nb\n", {}).exit_code, 0);
+  EXPECT_EQ(search("a\nb\n", {"--top-k", "1"}).exit_code, 0);  // no matter of the vectors
+  const Ended edited = search("a\nc\n", {});
+  EXPECT_EQ(edited.exit_code, 2);
+  EXPECT_THAT(edited.err, HasSubstr("another checksum of the texts"));
+  const Ended pooled = search("a\nb\n", {"--pooling", "cls"});
+  EXPECT_EQ(pooled.exit_code, 2);
+  EXPECT_THAT(pooled.err, HasSubstr("another pooling (\"mean\", now \"cls\")"));
+}
+
+TEST(SearchBinary, QueriesAreNotTheOutput) {
+  const test::TemporaryFolder folder;
+  const std::string queries = folder.write("q", "a\n");
+  const std::string command = std::string(WDE_BINARY) + " search -m " + kModel + " --corpus " +
+                              folder.write("c", "a\nb\n") + " -o " + queries + " < " + queries +
+                              " 2> " + folder.file("err");
+  EXPECT_EQ(WEXITSTATUS(std::system(command.c_str())), 2);
+  EXPECT_EQ(test::content_of(queries), "a\n");
+}
+
 TEST(SearchBinary, BadInputIsNamed) {
   const test::TemporaryFolder folder;
   const std::string two = folder.write("two.txt", "a\nb\n");
+  const std::string both = folder.file("both");  // there is no such file yet
   const int columns = 24;
   const auto index = [&](const std::string& name, int64_t rows, int64_t width, float value) {
     const std::vector<float> values(static_cast<size_t>(rows * width), value);
@@ -274,7 +339,17 @@ TEST(SearchBinary, BadInputIsNamed) {
       {{"search", "-m", kModel, "--corpus", two, "--index", folder.write("t", "\x93NUMPY"), "q"},
        1,
        "no .npy file"},
-      {{"search", "-m", kModel, "--corpus", two, "--index", two, "q"}, 1, "no .npy file"},
+      {{"search", "-m", kModel, "--corpus", two, "--index", two, "q"}, 2, "is the corpus"},
+      {{"search", "-m", kModel, "--corpus", two, "--index", "/nonexistent/i", "q"},
+       2,
+       "--index /nonexistent/i: can't be written"},
+      {{"search", "-m", kModel, "--corpus", two, "-o", two, "q"}, 2, "is the input"},
+      {{"search", "-m", kModel, "--corpus", two, "--index", both, "-o", both, "q"},
+       2,
+       "is the index"},
+      {{"search", "-m", kModel, "--corpus", two, "--index", both, "-o", both + ".json", "q"},
+       2,
+       "what --index notes"},
       {{"search", "-m", kModel, "--corpus", folder.write("b", "{"), "--jsonl", "q"}, 2, "line 1"},
   };
   for (const auto& wrong : cases) {

@@ -85,6 +85,17 @@ TEST(EmbedSink, NpyThroughAPipeComesAtTheEndButComplete) {
   EXPECT_EQ(pipe.take(), npy_header("<f4", 1, 2) + bytes_of({1, 2}));
 }
 
+TEST(EmbedSink, NpyThatEndsEarlyHoldsWhatWasFlushed) {
+  TemporaryFolder folder;
+  const auto output = Output::open(folder.file("out"));
+  auto sink = make_embed_sink(**output, {Format::kNpy, OutputDType::kFloat}, 2);
+  for (int64_t rows = 1; rows <= 2; ++rows) {
+    ASSERT_TRUE((*sink)->write(embedding({1, 2})).ok());
+    ASSERT_TRUE((*sink)->flush().ok());
+    EXPECT_THAT(test::content_of(folder.file("out")), StartsWith(npy_header("<f4", rows, 2)));
+  }
+}
+
 TEST(EmbedSink, NpyBehindWhatAFileHoldsAlready) {
   TemporaryFolder folder;
   const std::string path = folder.write("out", "before");
@@ -139,6 +150,21 @@ TEST(Output, AClosedPipeAndAFullDeviceAreErrors) {
   const Status status = (*full)->flush();
   EXPECT_EQ(status.code(), StatusCode::kIoError);
   EXPECT_THAT(status.message(), HasSubstr("/dev/full"));
+}
+
+TEST(Output, AFileKeepsItsContentUntilThereIsOther) {
+  TemporaryFolder folder;
+  const std::string path = folder.write("out", "an earlier and longer result");
+  ASSERT_TRUE(Output::open(path).ok());
+  EXPECT_EQ(test::content_of(path), "an earlier and longer result");
+  {
+    const auto output = Output::open(path);
+    ASSERT_TRUE((*output)->write("new").ok());
+    ASSERT_TRUE((*output)->finish().ok());
+    EXPECT_EQ(test::content_of(path), "new");
+  }
+  ASSERT_TRUE((*Output::open(path))->finish().ok());  // a run without a result
+  EXPECT_EQ(test::content_of(path), "");
 }
 
 TEST(Output, AFileThatCantBeMadeIsAWrongArgument) {

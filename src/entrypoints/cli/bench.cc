@@ -67,16 +67,27 @@ Result<std::vector<std::string>> read_texts(const BenchFlags& flags, Console& co
   return texts;
 }
 
-Status write_to(const std::string& path, const std::string& text) {
-  WDE_ASSIGN_OR_RETURN(const std::unique_ptr<Output> output, Output::open(path));
+Status write_to(const std::string& path, const std::string& text, std::string_view flag) {
+  WDE_ASSIGN_OR_RETURN(const std::unique_ptr<Output> output, Output::open(path, flag));
   WDE_RETURN_IF_ERROR(output->write(text));
-  return output->flush();
+  return output->finish();
+}
+
+// Before the minutes that measuring takes.
+Status check_reports_can_be_written(const BenchFlags& flags) {
+  const std::string& json = flags.json_path;
+  const std::string& svg = flags.svg_path;
+  WDE_RETURN_IF_ERROR(check_output_is_not_input(json, flags.input.path, "--json"));
+  WDE_RETURN_IF_ERROR(check_output_is_not_input(svg, flags.input.path, "--svg"));
+  WDE_RETURN_IF_ERROR(check_output_is_not_input(svg, json, "--svg", "the JSON report"));
+  if (!json.empty()) WDE_RETURN_IF_ERROR(Output::open(json, "--json").status());
+  return svg.empty() ? Status() : Output::open(svg, "--svg").status();
 }
 
 // What was found, as a table on stdout and as JSON, where that was asked for.
 Status write_found(const BenchFlags& flags, const std::string& table, const std::string& json) {
-  if (flags.json_path != "-") WDE_RETURN_IF_ERROR(write_to("-", table));
-  return flags.json_path.empty() ? Status() : write_to(flags.json_path, json);
+  if (flags.json_path != "-") WDE_RETURN_IF_ERROR(write_to("-", table, "stdout"));
+  return flags.json_path.empty() ? Status() : write_to(flags.json_path, json, "--json");
 }
 
 // Where the time goes, configuration by configuration, instead of how fast each is.
@@ -157,7 +168,7 @@ int run_throughput(Context& context, const std::vector<Contestant>& contestants,
   if (!found.ok()) return report(context.console, found.status(), Phase::kRequest);
   Status written = write_found(flags, bench_table(*found), bench_json(*found));
   if (written.ok() && !flags.svg_path.empty()) {
-    written = write_to(flags.svg_path, bench_svg(*found));
+    written = write_to(flags.svg_path, bench_svg(*found), "--svg");
   }
   return report(context.console, written, Phase::kRequest);
 }
@@ -166,6 +177,8 @@ int run_bench(Context& context, const BenchFlags& flags) {
   if (Status named = check_model_named(flags.engine); !named.ok()) {
     return report(context.console, named, Phase::kRequest);
   }
+  if (Status writable = check_reports_can_be_written(flags); !writable.ok())
+    return report(context.console, writable, Phase::kRequest);
   if (flags.memory) return run_memory(context, flags);
   const Result<std::vector<std::string>> texts = read_texts(flags, context.console);
   if (!texts.ok()) return report(context.console, texts.status(), Phase::kRequest);

@@ -50,7 +50,8 @@ int compute(Context& context, const ComputeFlags& flags, const MakeSink& make_si
   if (!engine.ok()) return report(context.console, engine.status(), Phase::kLoad);
   opened.engine = std::move(engine).value();
   exit_between_lines(context, *opened.output);
-  const Status status = run_stream(opened, flags, make_sink, context.console);
+  Status status = run_stream(opened, flags, make_sink, context.console);
+  if (status.ok()) status = opened.output->finish();
   context.signals.on_signal(nullptr);
   return report(context.console, status, Phase::kRequest);
 }

@@ -58,20 +58,30 @@ struct InputOptions {
   size_t max_line_bytes = size_t{64} << 20;
 };
 
-class InputReader {
+// What stream() reads.
+class LineSource {
+ public:
+  virtual ~LineSource() = default;
+  // Blocks; nullopt at the end and after stop(), which may come from any thread. Errors name the
+  // line.
+  virtual Result<std::optional<InputLine>> next() = 0;
+  virtual void stop() = 0;
+};
+
+class InputReader final : public LineSource {
  public:
   // Errors: kInvalidArgument (a file that does not exist or can't be read), naming it.
   static Result<std::unique_ptr<InputReader>> open(const InputOptions& options, Console& console);
   InputReader(int descriptor, const InputOptions& options, Console& console);
-  ~InputReader();
+  ~InputReader() override;
   InputReader(const InputReader&) = delete;
   InputReader& operator=(const InputReader&) = delete;
 
   // Blocks; nullopt at the end and after stop(). Invalid UTF-8 becomes U+FFFD, which is said once.
   // Errors: kInvalidArgument (a malformed line, too long a line), kIoError; each names the line.
-  Result<std::optional<InputLine>> next();
+  Result<std::optional<InputLine>> next() override;
   bool has_line() const { return lines_.has_line(); }
-  void stop() { lines_.stop(); }
+  void stop() override { lines_.stop(); }
 
   // Of a regular file; unset for a pipe or a terminal.
   std::optional<uint64_t> total_bytes() const;

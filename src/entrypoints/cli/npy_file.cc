@@ -128,7 +128,7 @@ Status NpyMatrix::read() {
 Status write_npy(const std::string& path, std::span<const float> values, int64_t columns) {
   const std::string part = path + ".part";
   {
-    WDE_ASSIGN_OR_RETURN(const auto output, Output::open(part));
+    WDE_ASSIGN_OR_RETURN(const auto output, Output::open(part, "--index"));
     const auto rows = static_cast<int64_t>(values.size()) / columns;
     WDE_RETURN_IF_ERROR(output->write(npy_header("<f4", rows, columns)));
     std::string_view rest(reinterpret_cast<const char*>(values.data()), values.size_bytes());

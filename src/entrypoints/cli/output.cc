@@ -6,6 +6,8 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 namespace wde::cli {
@@ -15,13 +17,15 @@ constexpr size_t kBufferBytes = 64 * 1024;
 
 }  // namespace
 
-Result<std::unique_ptr<Output>> Output::open(const std::string& path) {
+Result<std::unique_ptr<Output>> Output::open(const std::string& path, std::string_view flag) {
   if (path == "-") return std::make_unique<Output>(STDOUT_FILENO, "stdout", Ownership::kBorrowed);
-  const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
   if (descriptor < 0) {
-    return invalid_argument_error("--output {}: can't be written: {}", path, std::strerror(errno));
+    return invalid_argument_error("{} {}: can't be written: {}", flag, path, std::strerror(errno));
   }
-  return std::make_unique<Output>(descriptor, path, Ownership::kOwned);
+  auto output = std::make_unique<Output>(descriptor, path, Ownership::kOwned);
+  output->holds_earlier_bytes_ = true;
+  return output;
 }
 
 Output::Output(int descriptor, std::string name, Ownership ownership)
@@ -39,11 +43,23 @@ Status Output::write(std::string_view bytes) {
   return buffer_.size() < kBufferBytes ? Status() : flush();
 }
 
+Status Output::finish() {
+  WDE_RETURN_IF_ERROR(empty());
+  return flush();
+}
+
 Status Output::flush() {
   if (buffer_.empty()) return {};
+  WDE_RETURN_IF_ERROR(empty());
   const Status written = write_through(buffer_);
   buffer_.clear();
   return written;
+}
+
+Status Output::empty() {
+  if (!std::exchange(holds_earlier_bytes_, false)) return {};
+  // A pipe or a device has nothing to give up.
+  return ::ftruncate(descriptor_, 0) == 0 || errno == EINVAL ? Status() : write_error();
 }
 
 Status Output::write_through(std::string_view bytes) {
@@ -82,14 +98,23 @@ Status Output::write_error() const {
   return io_error("writing to {} failed: {}", name_, std::strerror(errno));
 }
 
-Status check_output_is_not_input(const std::string& output, const std::string& input) {
-  if (output == "-") return {};
+Status check_output_is_not_input(const std::string& output, const std::string& input,
+                                 std::string_view flag, std::string_view role) {
+  if (output == "-" || output.empty() || input.empty()) return {};
+  const Status same = invalid_argument_error("{} {}: is {}", flag, output, role);
   struct stat written {};
   struct stat read {};
-  if (::stat(output.c_str(), &written) != 0 || !S_ISREG(written.st_mode)) return {};
+  if (::stat(output.c_str(), &written) != 0) {
+    std::error_code unresolved;  // then the paths can't be told apart, and opening will say why
+    const auto resolved = std::filesystem::weakly_canonical(output, unresolved);
+    const bool equal =
+        !unresolved && resolved == std::filesystem::weakly_canonical(input, unresolved);
+    return equal && !unresolved ? same : Status();
+  }
+  if (!S_ISREG(written.st_mode)) return {};
   const int found = input == "-" ? ::fstat(STDIN_FILENO, &read) : ::stat(input.c_str(), &read);
   if (found != 0 || written.st_dev != read.st_dev || written.st_ino != read.st_ino) return {};
-  return invalid_argument_error("--output {}: is the input", output);
+  return same;
 }
 
 }  // namespace wde::cli

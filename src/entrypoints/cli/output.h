@@ -15,8 +15,11 @@ namespace wde::cli {
 
 class Output {
  public:
-  // "-" is stdout. Errors: kInvalidArgument (a file that can't be opened for writing), naming it.
-  static Result<std::unique_ptr<Output>> open(const std::string& path);
+  // "-" is stdout. A file keeps what it holds until the first bytes go to it, so that a run that
+  // fails before it has a result costs nobody an earlier one. Errors: kInvalidArgument (a file that
+  // can't be opened for writing), naming it and the flag.
+  static Result<std::unique_ptr<Output>> open(const std::string& path,
+                                              std::string_view flag = "--output");
   // Takes the descriptor over when kOwned; `name` is for messages.
   enum class Ownership { kOwned, kBorrowed };
   Output(int descriptor, std::string name, Ownership ownership);
@@ -29,6 +32,9 @@ class Output {
   // place.
   Status write(std::string_view bytes);
   Status flush();
+  // Flushes, at the end of a run that succeeded: what a file held before is gone then, also where
+  // there was nothing to write.
+  Status finish();
 
   // Can bytes that went out be written again: a regular file that was not opened for appending.
   bool rewritable() const;
@@ -42,6 +48,7 @@ class Output {
   void stop_after_current_write(std::chrono::milliseconds patience);
 
  private:
+  Status empty();
   Status write_through(std::string_view bytes);
   Status write_error() const;
 
@@ -49,12 +56,16 @@ class Output {
   const std::string name_;
   const Ownership ownership_;
   const int64_t begin_;  // the descriptor's position at the start; -1 when it has none
+  bool holds_earlier_bytes_ = false;
   std::string buffer_;
   std::timed_mutex writing_;
 };
 
-// Opening an output empties it: one that is the input would lose what is to be read. "-" stands for
-// stdin and stdout. Errors: kInvalidArgument.
-Status check_output_is_not_input(const std::string& output, const std::string& input);
+// An output that is the input would lose what is to be read, and of two outputs that are one file
+// one is lost. "-" stands for stdin and stdout; an empty path is none. `role` says in the message
+// what the other file is. Errors: kInvalidArgument.
+Status check_output_is_not_input(const std::string& output, const std::string& input,
+                                 std::string_view flag = "--output",
+                                 std::string_view role = "the input");
 
 }  // namespace wde::cli

@@ -1,5 +1,10 @@
 // wde search: the nearest texts of a file for each query.
+#include <unistd.h>
+
 #include <CLI/App.hpp>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
 #include <memory>
 #include <utility>
 
@@ -24,8 +29,9 @@ constexpr const char* kExamples = R"(Examples:
   wde search -m MODEL --corpus passages.jsonl --jsonl --top-k 3 --format json "a question"
   wde search -m MODEL --corpus passages.txt --rerank cross-encoder/ms-marco-MiniLM-L6-v2 "why?"
 Brute force: every text's vector is compared; MaxSim where the model gives several for a text, dot
-products where it gives sparse ones. --rerank scores the best hits again. --index keeps the vectors: the file is written when it
-is not there, else read, and must fit the corpus and the model. Queries get the model's "query"
+products where it gives sparse ones. --rerank scores the best hits again. --index keeps the vectors:
+the file is written when it is not there, and beside it FILE.json, which says of what texts, model and
+flags they are; else it is read, and refused where that has changed. Queries get the model's "query"
 prompt, texts its "document", "passage" or "corpus" prompt, whichever it names first; --prompt and
 --prompt-name stand for both. A query's line is {"query","hits":[{"index","score","text"},…]}.)";
 
@@ -47,6 +53,23 @@ std::optional<ReportFormat> parse_format(const std::string& name) {
   return std::nullopt;
 }
 
+// Before the minutes that embedding a corpus takes.
+Status check_files(const SearchFlags& flags) {
+  const std::string& output = flags.output;
+  const std::string& index = flags.index;
+  WDE_RETURN_IF_ERROR(check_output_is_not_input(output, flags.corpus.path));
+  if (flags.queries.empty()) WDE_RETURN_IF_ERROR(check_output_is_not_input(output, "-"));
+  if (index.empty()) return {};
+  WDE_RETURN_IF_ERROR(check_output_is_not_input(output, index, "--output", "the index"));
+  WDE_RETURN_IF_ERROR(
+      check_output_is_not_input(output, origin_path(index), "--output", "what --index notes"));
+  WDE_RETURN_IF_ERROR(check_output_is_not_input(index, flags.corpus.path, "--index", "the corpus"));
+  if (file_exists(index)) return {};
+  const std::filesystem::path folder = std::filesystem::path(index).parent_path();
+  if (::access(folder.empty() ? "." : folder.c_str(), W_OK) == 0) return {};
+  return invalid_argument_error("--index {}: can't be written: {}", index, std::strerror(errno));
+}
+
 Status check_flags(const SearchFlags& flags) {
   WDE_RETURN_IF_ERROR(check_model_named(flags.engine));
   if (flags.corpus.path.empty()) return invalid_argument_error("no corpus is named: --corpus FILE");
@@ -59,7 +82,7 @@ Status check_flags(const SearchFlags& flags) {
   if (flags.rerank_top < 1) {
     return invalid_argument_error("--rerank-top must be at least 1, not {}", flags.rerank_top);
   }
-  return check_output_is_not_input(flags.output, flags.corpus.path);
+  return check_files(flags);
 }
 
 // Those that are there without waiting, so that a person is answered at once and a file in batches.
@@ -79,11 +102,14 @@ Result<std::vector<std::string>> next_queries(InputReader& input) {
 
 Status answer_all(SearchSession& search, const SearchFlags& flags, Console& console,
                   Output& output) {
-  if (!flags.queries.empty()) return search.answer(flags.queries, output);
+  if (!flags.queries.empty()) {
+    WDE_RETURN_IF_ERROR(search.answer(flags.queries, output));
+    return output.finish();
+  }
   WDE_ASSIGN_OR_RETURN(const auto input, InputReader::open(flags.stdin_queries, console));
   while (true) {
     WDE_ASSIGN_OR_RETURN(const std::vector<std::string> queries, next_queries(*input));
-    if (queries.empty()) return output.flush();
+    if (queries.empty()) return output.finish();
     WDE_RETURN_IF_ERROR(search.answer(queries, output));
   }
 }

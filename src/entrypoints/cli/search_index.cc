@@ -102,7 +102,8 @@ Result<std::unique_ptr<SearchIndex>> make_vector_index(CorpusVectors vectors, in
       std::make_unique<DenseSearch>(std::move(vectors), std::move(index)));
 }
 
-Result<std::unique_ptr<SearchIndex>> make_computed_index(Engine& engine, const InputOptions& corpus,
+Result<std::unique_ptr<SearchIndex>> make_computed_index(Engine& engine,
+                                                         std::span<const std::string> corpus,
                                                          const Request& request,
                                                          const IndexOptions& options,
                                                          Console& console) {

@@ -27,7 +27,8 @@ Result<std::unique_ptr<SearchIndex>> make_vector_index(CorpusVectors vectors, in
 
 // Of kMultiVector (MaxSim) and kSparse (dot products): embeds the corpus' lines with the fields of
 // `request`, whose task says which. Errors: of the input, the engine and the index.
-Result<std::unique_ptr<SearchIndex>> make_computed_index(Engine& engine, const InputOptions& corpus,
+Result<std::unique_ptr<SearchIndex>> make_computed_index(Engine& engine,
+                                                         std::span<const std::string> corpus,
                                                          const Request& request,
                                                          const IndexOptions& options,
                                                          Console& console);

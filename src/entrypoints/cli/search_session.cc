@@ -79,13 +79,16 @@ Result<IndexOptions> SearchSession::index_options() const {
 }
 
 Result<CorpusVectors> SearchSession::corpus_vectors() {
+  const Request fields = request(prompts_.document);
+  const std::string origin = corpus_origin(engine_->info(), texts_, fields, flags_.engine);
   if (!flags_.index.empty() && file_exists(flags_.index)) {
+    WDE_RETURN_IF_ERROR(check_origin(flags_.index, origin));
     return CorpusVectors::load(flags_.index, texts_.size(), columns_);
   }
-  WDE_ASSIGN_OR_RETURN(
-      CorpusVectors vectors,
-      CorpusVectors::compute(*engine_, flags_.corpus, request(prompts_.document), console_));
+  WDE_ASSIGN_OR_RETURN(CorpusVectors vectors,
+                       CorpusVectors::compute(*engine_, texts_, fields, console_));
   if (!flags_.index.empty()) {
+    WDE_RETURN_IF_ERROR(write_origin(flags_.index, origin));
     WDE_RETURN_IF_ERROR(write_npy(flags_.index, vectors.values(), columns_));
   }
   return vectors;
@@ -118,8 +121,8 @@ Status SearchSession::index() {
     return invalid_argument_error("--similarity goes with embed only; this model gives {}",
                                   task_name(task_));
   }
-  WDE_ASSIGN_OR_RETURN(index_, make_computed_index(*engine_, flags_.corpus,
-                                                   request(prompts_.document), options, console_));
+  WDE_ASSIGN_OR_RETURN(
+      index_, make_computed_index(*engine_, texts_, request(prompts_.document), options, console_));
   return {};
 }
 

@@ -50,13 +50,18 @@ class RowWriter {
     return {};
   }
 
+  // What went out so far can be read, should the process end here.
+  Status flush() {
+    if (format_.format != Format::kNpy || held_) return output_.flush();
+    return rows_ == 0 ? Status() : output_.rewrite(0, header());
+  }
+
   Status end() {
-    if (format_.format == Format::kNpy && !held_) return output_.rewrite(0, header());
     if (held_) {
       WDE_RETURN_IF_ERROR(output_.write(header()));
       WDE_RETURN_IF_ERROR(output_.write(data_));
     }
-    return output_.flush();
+    return rows_ == 0 ? output_.flush() : flush();
   }
 
  private:
@@ -97,7 +102,7 @@ class RowWriter {
 class RowSink : public Sink {
  public:
   RowSink(Output& output, EmbedFormat format, int64_t columns)
-      : output_(output), rows_(output, format, columns), dtype_(format.dtype) {}
+      : rows_(output, format, columns), dtype_(format.dtype) {}
 
   Status begin() { return rows_.begin(); }
 
@@ -107,11 +112,10 @@ class RowSink : public Sink {
     if (dtype_ == OutputDType::kUbinary) return rows_.row<uint8_t>(quantize_ubinary(values));
     return rows_.row<float>(values);
   }
-  Status flush() override { return output_.flush(); }
+  Status flush() override { return rows_.flush(); }
   Status finish() override { return rows_.end(); }
 
  private:
-  Output& output_;
   RowWriter rows_;
   const OutputDType dtype_;
 };

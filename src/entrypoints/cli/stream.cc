@@ -34,7 +34,7 @@ Result<Request> make_request(const RequestMaker& maker, Input line) {
 
 // The reading side, on a thread of its own. Errors are of the input alone: a request's go to its
 // place.
-Status submit_lines(Engine& engine, InputReader& input, const RequestMaker& maker,
+Status submit_lines(Engine& engine, LineSource& input, const RequestMaker& maker,
                     const std::shared_ptr<OrderedAnswers>& answers, RecentRequests* recent) {
   while (true) {
     WDE_ASSIGN_OR_RETURN(std::optional<InputLine> line, input.next());
@@ -100,7 +100,7 @@ OrderedAnswers::Limits stream_limits(const ModelInfo& info, Task task) {
   return limits;
 }
 
-Status stream(Engine& engine, InputReader& input, const RequestMaker& maker, Sink& sink,
+Status stream(Engine& engine, LineSource& input, const RequestMaker& maker, Sink& sink,
               Progress& progress, StreamTotals* totals) {
   const auto answers =
       std::make_shared<OrderedAnswers>(stream_limits(engine.info(), maker.fields.task));

@@ -50,7 +50,7 @@ struct RequestMaker {
 // Submits what `maker` makes of each line. Blocks. Lines before the first that fails are
 // answered, nothing after it; the error names the line. Errors: of the input, of requests, of the
 // sink.
-Status stream(Engine& engine, InputReader& input, const RequestMaker& maker, Sink& sink,
+Status stream(Engine& engine, LineSource& input, const RequestMaker& maker, Sink& sink,
               Progress& progress, StreamTotals* totals);
 
 }  // namespace wde::cli

@@ -41,9 +41,12 @@ Status tokenize_lines(const TextTokenizer& tokenizer, InputReader& input, Output
       const Status flushed = output.flush();
       return flushed.ok() ? line.status() : flushed;
     }
-    if (!line->has_value()) return output.flush();
+    if (!line->has_value()) return output.finish();
     const Result<std::string> answer = answer_line(tokenizer, (*line)->input, details);
-    if (!answer.ok()) return answer.status().with_context(fmt::format("line {}", (*line)->number));
+    if (!answer.ok()) {
+      WDE_RETURN_IF_ERROR(output.flush());
+      return answer.status().with_context(fmt::format("line {}", (*line)->number));
+    }
     WDE_RETURN_IF_ERROR(output.write(*answer));
     if (!input.has_line()) WDE_RETURN_IF_ERROR(output.flush());
   }
