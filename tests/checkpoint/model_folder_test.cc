@@ -150,8 +150,8 @@ TEST(ModelFolder, RefusesDenseThatLies) {
 }
 
 TEST(ModelFolder, RefusesUnknownModulesByName) {
-  for (const char* type :
-       {"sentence_transformers.models.LSTM", "custom_st.Transformer", "pylate.models.ColBERT", ""}) {
+  for (const char* type : {"sentence_transformers.models.LSTM", "custom_st.Transformer",
+                           "pylate.models.ColBERT", ""}) {
     const TempFolder folder;
     write_model(folder, module_entry(type, "1_X"));
     const Status status = status_of(folder);
