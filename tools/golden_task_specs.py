@@ -24,7 +24,7 @@ class Spec:
     options: tuple = ()  # of the requests, beside none
     files: tuple = ()  # (path, JSON) of the folder, beside those that every one has
     markers: tuple = ()  # added to the vocabulary
-    linear: int = 0  # outputs of a projection without a bias: "linear.weight" of the checkpoint, or 1_Dense's
+    linear: int = 0  # outputs of a projection without a bias: "linear.weight" of the checkpoint
     hub: type | None = None  # golden_hub_heads' class, where transformers has none by these names
     tokenizer: str = ""  # a folder of tests/data/tokenizer, in the place of WordPiece
 
@@ -86,10 +86,13 @@ def module(index, path, kind):
     return {"idx": index, "name": str(index), "path": path, "type": kind}
 
 
-PYLATE = [TRANSFORMER | {"type": MODULE + "models.Transformer"}, module(1, "1_Dense", "pylate.models.Dense.Dense")]
-NATIVE = [TRANSFORMER, module(1, "1_Dense", MODULE + "base.modules.dense.Dense"),
-          module(2, "2_Mask", MODULE + "multi_vector_encoder.modules.multi_vector_mask.MultiVectorMask"),
-          module(3, "3_Normalize", MODULE + "base.modules.normalize.Normalize")]
+PYLATE_DENSE = "pylate.models.Dense.Dense"
+PYLATE = [TRANSFORMER | {"type": MODULE + "models.Transformer"}, module(1, "1_Dense", PYLATE_DENSE)]
+DENSE, NORMALIZE = MODULE + "base.modules.dense.Dense", MODULE + "base.modules.normalize.Normalize"
+MASK = MODULE + "multi_vector_encoder.modules.multi_vector_mask.MultiVectorMask"
+NATIVE = [TRANSFORMER, module(1, "1_Dense", DENSE), module(2, "2_Mask", MASK), module(3, "3_Normalize", NORMALIZE)]
+CHAIN = [TRANSFORMER, module(1, "1_Dense", DENSE), module(2, "2_Normalize", NORMALIZE), module(3, "3_Dense", DENSE),
+         module(4, "4_Mask", MASK)]
 ON_TOKENS = {"module_input_name": "token_embeddings", "module_output_name": "token_embeddings"}
 
 
@@ -127,7 +130,19 @@ SPECS += [
                                 "prompts": {"query": "ask: ", "document": ""}, "default_prompt_name": None,
                                 "similarity_fn_name": "MaxSim"},
          files=(("modules.json", PYLATE), ("1_Dense/config.json", dense_config(13))),
-         markers=("[Q] ", "[D] "), linear=13),
+         markers=("[Q] ", "[D] ")),
+    Spec("colbert_pylate_residuals", "two of PyLate's Dense, which add their input: by a matrix, and as it is",
+         bert(134, "multivector", num_hidden_layers=1), "multivector",
+         sentence_transformers={"model_type": "ColBERT", "query_prefix": "[Q] ", "document_prefix": "[D] ",
+                                "query_length": 20, "document_length": 30, "do_query_expansion": True,
+                                "attend_to_expansion_tokens": True, "skiplist_words": ["."],
+                                "prompts": {"query": "", "document": ""}, "default_prompt_name": None,
+                                "similarity_fn_name": "MaxSim"},
+         files=(("modules.json", PYLATE + [module(2, "2_Dense", PYLATE_DENSE)]),
+                ("1_Dense/config.json", dense_config(13, bias=True, use_residual=True,
+                                                     activation_function="torch.nn.modules.activation.GELU")),
+                ("2_Dense/config.json", dense_config(13, in_features=13, use_residual=True))),
+         markers=("[Q] ", "[D] ")),
     Spec("colbert_native", "sentence-transformers' own files: no markers, expansion to a least length, no skip-list",
          bert(133, "multivector", num_hidden_layers=1), "multivector",
          sentence_transformers={"model_type": "MultiVectorEncoder", "prompts": {"query": "query: ", "document": ""},
@@ -138,7 +153,16 @@ SPECS += [
                 ("3_Normalize/config.json", ON_TOKENS),
                 ("sentence_bert_config.json", {"max_seq_length": 38, "do_lower_case": False, "document_length": 33,
                                                "query_expansion": {"strategy": "min", "length": 15, "attend": True,
-                                                                   "token": None}})), linear=13),
+                                                                   "token": None}}))),
+    Spec("colbert_chain", "a Normalize between two Dense and none behind them; the second does not say what it works on",
+         bert(135, "multivector", num_hidden_layers=1), "multivector",
+         sentence_transformers={"model_type": "MultiVectorEncoder", "prompts": {"query": "query: ", "document": ""},
+                                "default_prompt_name": None, "similarity_fn_name": "maxsim"},
+         files=(("modules.json", CHAIN),
+                ("1_Dense/config.json", dense_config(17, bias=True, use_residual=True, **ON_TOKENS)),
+                ("2_Normalize/config.json", ON_TOKENS), ("3_Dense/config.json", dense_config(9, in_features=17)),
+                ("4_Mask/config.json", {"skiplist_words": None, "skiplist_tasks": ["document"],
+                                        "keep_only_token_ids": None}))),
     Spec("bge_m3", "bge-m3's three heads", with_head(
         next(spec for spec in golden_encoders.SPECS if spec.name == "xlm_roberta_cls"), 140, "hybrid"), "hybrid",
          files=(("modules.json", [TRANSFORMER, module(1, "1_Pooling", MODULE + "models.Pooling"),

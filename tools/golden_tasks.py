@@ -83,8 +83,19 @@ def write_tokenizer(spec, folder):
     return tokenizer.get_vocab_size()
 
 
+def dense_tensors(config, normal):
+    """Those that a Dense of this config has."""
+    shape = config["out_features"], config["in_features"]
+    tensors = {"linear.weight": normal(*shape)}
+    if config["bias"]:
+        tensors["linear.bias"] = normal(shape[0])
+    if config.get("use_residual") and shape[0] != shape[1]:
+        tensors["residual.weight"] = normal(*shape)
+    return tensors
+
+
 def write_linear(spec, folder):
-    """The projection of a multi-vector model, and bge-m3's two linear layers in torch's own files."""
+    """The projections of a multi-vector model, and bge-m3's two linear layers in torch's own files."""
     random = np.random.default_rng(spec.encoder.seed + 1000)
 
     def normal(*shape):
@@ -93,12 +104,12 @@ def write_linear(spec, folder):
     if spec.task == "hybrid":
         for name, outputs in (("sparse_linear.pt", 1), ("colbert_linear.pt", 32)):
             torch.save({"weight": normal(outputs, spec.encoder.hidden), "bias": normal(outputs)}, folder / name)
+    for dense in sorted(folder.glob("*_Dense")):
+        config = json.loads((dense / "config.json").read_text(encoding="utf-8"))
+        golden_models.save_tensors(dense_tensors(config, normal), dense / "model.safetensors")
     if not spec.linear:
         return
     weight = {"linear.weight": normal(spec.linear, spec.encoder.hidden)}
-    if (folder / "1_Dense").is_dir():
-        golden_models.save_tensors(weight, folder / "1_Dense" / "model.safetensors")
-        return
     encoder = safetensors.torch.load_file(folder / "model.safetensors")
     golden_models.save_tensors({"bert." + name: tensor for name, tensor in encoder.items()} | weight,
                                folder / "model.safetensors")

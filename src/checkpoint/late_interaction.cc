@@ -63,7 +63,7 @@ Result<QueryExpansion> read_expansion(const json::object& from) {
 Result<LateInteraction> read_artifact(const json::object* file) {
   const json::object empty;
   const json::object& from = file == nullptr ? empty : *file;
-  LateInteraction read;
+  LateInteraction read{.normalized = true};
   WDE_ASSIGN_OR_RETURN(read.query_marker, json::get_string(from, "query_token_id", "[unused0]"));
   WDE_ASSIGN_OR_RETURN(read.document_marker, json::get_string(from, "doc_token_id", "[unused1]"));
   WDE_ASSIGN_OR_RETURN(read.document_length, get_tokens(from, "doc_maxlen"));
@@ -79,7 +79,7 @@ Result<LateInteraction> read_artifact(const json::object* file) {
 
 // PyLate, which puts everything beside the prompts.
 Result<LateInteraction> read_pylate(const json::object& from) {
-  LateInteraction read;
+  LateInteraction read{.normalized = true};
   WDE_ASSIGN_OR_RETURN(read.query_marker, json::get_string(from, "query_prefix", ""));
   WDE_ASSIGN_OR_RETURN(read.document_marker, json::get_string(from, "document_prefix", ""));
   WDE_ASSIGN_OR_RETURN(read.query_length, get_tokens(from, "query_length"));

@@ -29,6 +29,7 @@ struct LateInteraction {
   std::vector<std::string> skipped_words;  // tokens that have no vector in the answer …
   bool skip_in_documents = true;           // … of a document,
   bool skip_in_queries = false;            // … of a query
+  bool normalized = false;                 // vectors have length 1, whatever the modules say of it
 };
 
 // Where a folder's multi-vector settings may lie, as far as they are there.

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -21,6 +22,7 @@ namespace wde::checkpoint {
 // sentence-transformers' Pooling (1_Pooling/config.json), both spellings: pooling_mode_* booleans
 // and (from 5.x on) "pooling_mode": "mean" or a list.
 struct PoolingModule {
+  static constexpr std::string_view kClass = "Pooling";
   // "mean", "cls", "max", "lasttoken", "weightedmean", "mean_sqrt_len_tokens"
   std::vector<std::string> modes;
   int64_t embedding_dimension = 0;
@@ -30,40 +32,49 @@ struct PoolingModule {
 // sentence-transformers' Dense (2_Dense/): weights "linear.weight" [out, in] and "linear.bias"
 // [out].
 struct DenseModule {
+  static constexpr std::string_view kClass = "Dense";
   int64_t in_features = 0;
   int64_t out_features = 0;
   bool bias = true;
-  bool residual = false;     // the input is added: by "residual.weight" where the sizes differ
-  std::string activation;    // as written: "torch.nn.modules.activation.Tanh"
-  bool token_level = false;  // on every token's vector instead of the pooled one
+  bool residual = false;   // the input is added: by "residual.weight" where the sizes differ
+  std::string activation;  // as written: "torch.nn.modules.activation.Tanh"
+  // On every token's vector or on the pooled one; nothing where its config says neither: on what
+  // the model answers with.
+  std::optional<bool> token_level;
   std::shared_ptr<const WeightSource> weights;
 };
 
 // sentence-transformers' LayerNorm of the pooled vector: weights "norm.weight" and "norm.bias"
 // [dimension].
 struct LayerNormModule {
+  static constexpr std::string_view kClass = "LayerNorm";
   int64_t dimension = 0;
   std::shared_ptr<const WeightSource> weights;
 };
 
 struct NormalizeModule {
+  static constexpr std::string_view kClass = "Normalize";
   bool token_level = false;
 };
 
 // sentence-transformers' SpladePooling: sparse vectors of a masked language model's logits.
 struct SpladePoolingModule {
+  static constexpr std::string_view kClass = "SpladePooling";
   bool second_logarithm = false;  // "activation_function": "log1p_relu"
 };
 
 // sentence-transformers' LogitScore: a language model's logit of one token at the last position, or
 // its difference to another's.
 struct LogitScoreModule {
+  static constexpr std::string_view kClass = "LogitScore";
   int64_t true_token = 0;
   std::optional<int64_t> false_token;
 };
 
 // What it says is in ModelFolder::late_interaction.
-struct MultiVectorMaskModule {};
+struct MultiVectorMaskModule {
+  static constexpr std::string_view kClass = "MultiVectorMask";
+};
 
 using Module = std::variant<PoolingModule, DenseModule, LayerNormModule, NormalizeModule,
                             SpladePoolingModule, MultiVectorMaskModule, LogitScoreModule>;

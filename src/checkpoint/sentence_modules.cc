@@ -17,8 +17,9 @@ constexpr size_t kMaxConfigBytes = size_t{16} << 20;
 constexpr size_t kMaxModules = 64;
 constexpr std::string_view kPooled = "sentence_embedding";
 constexpr std::string_view kTokens = "token_embeddings";
-// PyLate's own, which is always on tokens.
+// PyLate's own, which is on tokens; and its other spelling.
 constexpr std::string_view kPylateDense = "pylate.models.Dense.Dense";
+constexpr std::string_view kShortPylateDense = "pylate.models.Dense";
 constexpr std::string_view kDefaultActivation = "torch.nn.modules.activation.Tanh";
 
 struct PoolingSpelling {
@@ -73,8 +74,9 @@ Result<std::vector<ModuleEntry>> read_entries(const std::string& path) {
 
 // The class of a module of sentence-transformers' own, whose packages moved between releases:
 // "sentence_transformers.models.Dense" (to 5.3), "sentence_transformers.base.modules.dense.Dense"
-// (from 5.4 on). Empty for everybody else's.
-std::string_view own_class(std::string_view type) {
+// (from 5.4 on). kPylateDense for PyLate's, empty for everybody else's.
+std::string_view class_of(std::string_view type) {
+  if (type == kPylateDense || type == kShortPylateDense) return kPylateDense;
   if (!type.starts_with("sentence_transformers.")) return "";
   return type.substr(type.rfind('.') + 1);
 }
@@ -124,13 +126,14 @@ Result<PoolingModule> read_pooling(const json::object& config) {
   return pooling;
 }
 
-// Dense and Normalize work on the pooled vector, or on every token's. `otherwise` is what they do
-// where the config does not say.
-Result<bool> read_token_level(const json::object& config, std::string_view otherwise) {
+// Dense and Normalize work on the pooled vector, or on every token's. Nothing where the config does
+// not say.
+Result<std::optional<bool>> read_token_level(const json::object& config) {
+  WDE_ASSIGN_OR_RETURN(std::string output, json::get_string(config, "module_output_name", ""));
   WDE_ASSIGN_OR_RETURN(const std::string input,
-                       json::get_string(config, "module_input_name", otherwise));
-  WDE_ASSIGN_OR_RETURN(const std::string output,
-                       json::get_string(config, "module_output_name", input));
+                       json::get_string(config, "module_input_name", output));
+  if (input.empty()) return std::optional<bool>();
+  if (output.empty()) output = input;
   for (const std::string& name : {input, output}) {
     if (name != kPooled && name != kTokens) {
       return unsupported_error(
@@ -142,12 +145,12 @@ Result<bool> read_token_level(const json::object& config, std::string_view other
   if (input != output) {
     return unsupported_error("a module from \"{}\" to \"{}\" is not supported", input, output);
   }
-  return input == kTokens;
+  return std::optional<bool>(input == kTokens);
 }
 
-Result<DenseModule> read_dense(const json::object& config, std::string_view input) {
+Result<DenseModule> read_dense(const json::object& config) {
   DenseModule dense;
-  WDE_ASSIGN_OR_RETURN(dense.token_level, read_token_level(config, input));
+  WDE_ASSIGN_OR_RETURN(dense.token_level, read_token_level(config));
   WDE_ASSIGN_OR_RETURN(dense.in_features, json::get_int(config, "in_features", 0));
   WDE_ASSIGN_OR_RETURN(dense.out_features, json::get_int(config, "out_features", 0));
   WDE_ASSIGN_OR_RETURN(dense.bias, json::get_bool(config, "bias", true));
@@ -188,9 +191,9 @@ Result<NormalizeModule> read_normalize(const std::string& folder) {
   const std::string config_path = folder + "/config.json";
   if (!file_exists(config_path)) return normalize;  // before 6.0 it had none
   WDE_ASSIGN_OR_RETURN(const json::object config, read_object(config_path));
-  Result<bool> token_level = read_token_level(config, kPooled);
+  const Result<std::optional<bool>> token_level = read_token_level(config);
   if (!token_level.ok()) return token_level.status().with_context(config_path);
-  normalize.token_level = *token_level;
+  normalize.token_level = token_level->value_or(false);
   return normalize;
 }
 
@@ -226,37 +229,37 @@ Result<LogitScoreModule> read_logit_score(const json::object& config) {
 
 // The modules that are described by their config.json alone.
 Result<Module> read_module(std::string_view class_name, const json::object& config) {
-  if (class_name == "Pooling") {
+  if (class_name == PoolingModule::kClass) {
     WDE_ASSIGN_OR_RETURN(PoolingModule pooling, read_pooling(config));
     return Module(std::move(pooling));
   }
-  if (class_name == "SpladePooling") {
+  if (class_name == SpladePoolingModule::kClass) {
     WDE_ASSIGN_OR_RETURN(const SpladePoolingModule splade, read_splade_pooling(config));
     return Module(splade);
   }
-  if (class_name == "LogitScore") {
+  if (class_name == LogitScoreModule::kClass) {
     WDE_ASSIGN_OR_RETURN(const LogitScoreModule score, read_logit_score(config));
     return Module(score);
   }
-  if (class_name == "LayerNorm") {
+  if (class_name == LayerNormModule::kClass) {
     WDE_ASSIGN_OR_RETURN(LayerNormModule norm, read_layer_norm(config));
     return Module(std::move(norm));
   }
-  WDE_ASSIGN_OR_RETURN(DenseModule dense,
-                       read_dense(config, class_name == kPylateDense ? kTokens : kPooled));
+  WDE_ASSIGN_OR_RETURN(DenseModule dense, read_dense(config));
+  if (class_name == kPylateDense) dense.token_level = dense.token_level.value_or(true);
   return Module(std::move(dense));
 }
 
 Status add_module(std::string_view class_name, const std::string& folder,
                   const ReadOptions& options, ModuleList* list) {
-  if (class_name == "Normalize") {
+  if (class_name == NormalizeModule::kClass) {
     WDE_ASSIGN_OR_RETURN(const NormalizeModule normalize, read_normalize(folder));
     list->modules.emplace_back(normalize);
     return Status();
   }
   const std::string config_path = folder + "/config.json";
   WDE_ASSIGN_OR_RETURN(json::object config, read_object(config_path));
-  if (class_name == "MultiVectorMask") {
+  if (class_name == MultiVectorMaskModule::kClass) {
     list->mask_config = std::move(config);
     list->modules.emplace_back(MultiVectorMaskModule{});
     return Status();
@@ -273,9 +276,10 @@ Status add_module(std::string_view class_name, const std::string& folder,
   return Status();
 }
 
-constexpr auto kModuleClasses =
-    std::to_array<std::string_view>({"Pooling", "Dense", "LayerNorm", "Normalize", "SpladePooling",
-                                     "MultiVectorMask", "LogitScore", kPylateDense});
+constexpr auto kModuleClasses = std::to_array<std::string_view>(
+    {PoolingModule::kClass, DenseModule::kClass, LayerNormModule::kClass, NormalizeModule::kClass,
+     SpladePoolingModule::kClass, MultiVectorMaskModule::kClass, LogitScoreModule::kClass,
+     kPylateDense});
 
 struct InputClass {
   std::string_view name;
@@ -295,7 +299,7 @@ Result<std::vector<ModuleEntry>> follow_routers(const std::string& folder,
                                                 const ReadOptions& options, ModuleList* list) {
   std::vector<ModuleEntry> followed;
   for (const ModuleEntry& entry : entries) {
-    const std::string_view class_name = own_class(entry.type);
+    const std::string_view class_name = class_of(entry.type);
     if (class_name != "Router" && class_name != "Asym") {
       followed.push_back(entry);
       continue;
@@ -321,7 +325,7 @@ Result<ModuleList> read_sentence_modules(const std::string& folder, const ReadOp
   ModuleList list;
   WDE_ASSIGN_OR_RETURN(std::vector<ModuleEntry> entries, read_entries(path));
   WDE_ASSIGN_OR_RETURN(entries, follow_routers(folder, entries, options, &list));
-  const std::string_view first = own_class(entries.front().type);
+  const std::string_view first = class_of(entries.front().type);
   const auto* input = std::find_if(kInputClasses.begin(), kInputClasses.end(),
                                    [&](const InputClass& known) { return known.name == first; });
   if (input == kInputClasses.end()) {
@@ -333,8 +337,7 @@ Result<ModuleList> read_sentence_modules(const std::string& folder, const ReadOp
   list.input = input->module;
   list.transformer_path = entries.front().path;
   for (size_t i = 1; i < entries.size(); ++i) {
-    const std::string_view class_name =
-        entries[i].type == kPylateDense ? kPylateDense : own_class(entries[i].type);
+    const std::string_view class_name = class_of(entries[i].type);
     if (class_name == "Dropout") continue;
     if (std::find(kModuleClasses.begin(), kModuleClasses.end(), class_name) ==
         kModuleClasses.end()) {

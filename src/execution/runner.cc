@@ -127,18 +127,17 @@ Result<std::unique_ptr<Runner>> Runner::create(Options options) {
   return runner;
 }
 
-std::vector<OutputPart> Runner::output_parts(const schema::ModelInput& input) const {
-  std::vector<OutputPart> parts;
+void Runner::lay_out(const schema::ModelInput& input, std::vector<OutputPart>* parts) const {
+  parts->clear();
   int64_t begin = 0;
   for (const heads::Head* head : options_.model->parts(input.task)) {
     const bool per_token = head->rows() == heads::Rows::kPerToken;
-    parts.push_back({.begin = begin,
-                     .rows = per_token ? input.tokens : input.sequences,
-                     .columns = head->columns(),
-                     .per_token = per_token});
-    begin += parts.back().floats();
+    parts->push_back({.begin = begin,
+                      .rows = per_token ? input.tokens : input.sequences,
+                      .columns = head->columns(),
+                      .per_token = per_token});
+    begin += parts->back().floats();
   }
-  return parts;
 }
 
 void Runner::forward(Stream& compute, const schema::ModelInput& input, int32_t* device_block,

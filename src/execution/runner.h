@@ -75,8 +75,8 @@ class Runner {
   // Allocates the arenas, one a lane. Errors: kResourceExhausted with the numbers.
   static Result<std::unique_ptr<Runner>> create(Options options);
 
-  // One part for each head of the input's task, one behind the other.
-  std::vector<OutputPart> output_parts(const schema::ModelInput& input) const;
+  // Replaces `parts` by one for each head of the input's task, one behind the other.
+  void lay_out(const schema::ModelInput& input, std::vector<OutputPart>* parts) const;
 
   // Enqueues on `compute` the pass over `input`, whose block lies at `device_block` on the device,
   // into `device_output`, which is laid out as `parts` say (f32 rows in the batch's order). Between

@@ -64,6 +64,7 @@ Status Worker::make_slots() {
   const size_t output_bytes =
       static_cast<size_t>(runner_->max_output_floats(tokens, requests)) * sizeof(float);
   Device& device = *options_.device;
+  started_.reserve(static_cast<size_t>(options_.slots));
   for (int i = 0; i < options_.slots; ++i) {
     auto slot = std::make_unique<Slot>();
     slot->worker_ = this;
@@ -85,6 +86,7 @@ std::vector<Slot*> Worker::slots() {
 }
 
 void Worker::start(Slot* slot) {
+  slot->scope_ = std::make_shared<ErrorScope>();
   {
     const std::lock_guard lock(mutex_);
     started_.push_back(slot);
@@ -100,16 +102,14 @@ void Worker::device_thread() {
       std::unique_lock lock(mutex_);
       wake_.wait(lock, [&] { return stopping_ || !started_.empty(); });
       if (started_.empty()) return;
-      slot = started_.front();
-      started_.pop_front();
+      slot = take_started();
     }
     enqueue(slot);
   }
 }
 
 void Worker::enqueue(Slot* slot) {
-  slot->scope_ = std::make_shared<ErrorScope>();
-  slot->parts_ = runner_->output_parts(slot->input);
+  runner_->lay_out(slot->input, &slot->parts_);
   const int64_t floats = slot->parts_.back().begin + slot->parts_.back().floats();
   slot->begin_ = Clock::now();
   enter_scope(*slot);
@@ -139,7 +139,8 @@ void Worker::enter_scope(const Slot& slot) {
 
 void Worker::compute(Slot* slot) {
   FairShare share(slot->begin_);
-  const std::function<void()> between_chunks = [&] { let_one_pass(*slot, &share); };
+  const auto pass = [&] { let_one_pass(*slot, &share); };
+  const std::function<void()> between_chunks = std::ref(pass);  // a copy would be on the heap
   runner_->forward(*compute_, slot->input, static_cast<int32_t*>(slot->device_block_.data()),
                    slot->parts_, static_cast<float*>(slot->device_output_.data()), &between_chunks);
 }
@@ -157,8 +158,12 @@ void Worker::let_one_pass(const Slot& long_text, FairShare* share) {
 Slot* Worker::next_to_pass() {
   const std::lock_guard lock(mutex_);
   if (started_.empty() || started_.front()->input.chunk_rows > 0) return nullptr;
+  return take_started();
+}
+
+Slot* Worker::take_started() {
   Slot* const slot = started_.front();
-  started_.pop_front();
+  started_.erase(started_.begin());
   return slot;
 }
 

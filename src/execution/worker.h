@@ -1,10 +1,10 @@
 // One device thread and what it needs to compute batches: slots (a batch's buffers on both sides),
 // streams, events and the runner. The device thread only enqueues: copy in, compute, copy out; of a
-// long text, chunk by chunk, and between two chunks it enqueues another batch that waits.
+// long text, chunk by chunk, and between two chunks it enqueues another batch that waits. It
+// allocates nothing: what a batch needs was made with its slot or by start().
 #pragma once
 
 #include <condition_variable>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -78,6 +78,7 @@ class Worker {
   // Enqueues the batch that waits for the device thread, if there is one and it is no long text.
   void let_one_pass(const Slot& long_text, FairShare* share);
   Slot* next_to_pass();
+  Slot* take_started();  // mutex_ is held; there is one
   // Work enqueued from now on belongs to the slot's batch.
   void enter_scope(const Slot& slot);
 
@@ -91,7 +92,7 @@ class Worker {
 
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<Slot*> started_;
+  std::vector<Slot*> started_;  // in that order
   bool stopping_ = false;
   std::thread thread_;
 };

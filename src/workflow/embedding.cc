@@ -9,6 +9,7 @@
 #include "workflow/architecture.h"
 #include "workflow/decoder_mask.h"
 #include "workflow/factories.h"
+#include "workflow/module_steps.h"
 #include "workflow/own_vector.h"
 
 namespace wde::workflow {
@@ -34,36 +35,6 @@ Status set_pooling(const checkpoint::PoolingModule& pooling, Settings* settings)
   return {};
 }
 
-// One module after the Pooling, into the head's spec.
-Status add_module(const checkpoint::Module& module, Settings* settings) {
-  heads::EmbeddingHeadSpec& spec = settings->embedding_head;
-  if (std::holds_alternative<checkpoint::PoolingModule>(module))
-    return unsupported_error("modules.json: more than one Pooling module");
-  if (const auto* dense = std::get_if<checkpoint::DenseModule>(&module)) {
-    if (dense->token_level) return unsupported_error("modules.json: a Dense of token_embeddings");
-    WDE_ASSIGN_OR_RETURN(const ops::Activation activation,
-                         ops::parse_activation(dense->activation));
-    spec.steps.emplace_back(heads::DenseStep{.in_features = dense->in_features,
-                                             .out_features = dense->out_features,
-                                             .bias = dense->bias,
-                                             .residual = dense->residual,
-                                             .activation = activation,
-                                             .weights = dense->weights.get()});
-    return {};
-  }
-  if (const auto* norm = std::get_if<checkpoint::LayerNormModule>(&module)) {
-    spec.steps.emplace_back(
-        heads::LayerNormStep{.dimension = norm->dimension, .weights = norm->weights.get()});
-    return {};
-  }
-  const auto* normalize = std::get_if<checkpoint::NormalizeModule>(&module);
-  if (normalize == nullptr || normalize->token_level) {
-    return unsupported_error("modules.json: a module of token_embeddings after the Pooling");
-  }
-  spec.steps.emplace_back(heads::NormalizeStep{});
-  return {};
-}
-
 // modules.json: a Pooling, then any of Dense, LayerNorm and Normalize.
 Status read_modules(Settings* settings) {
   const std::vector<checkpoint::Module>& modules = settings->folder.modules;
@@ -72,7 +43,8 @@ Status read_modules(Settings* settings) {
   if (pooling == nullptr)
     return unsupported_error("modules.json: a Pooling module must follow the Transformer");
   WDE_RETURN_IF_ERROR(set_pooling(*pooling, settings));
-  for (size_t i = 1; i < modules.size(); ++i) WDE_RETURN_IF_ERROR(add_module(modules[i], settings));
+  WDE_ASSIGN_OR_RETURN(settings->embedding_head.steps,
+                       read_steps(std::span(modules).subspan(1), Features::kPooled));
   return {};
 }
 

@@ -43,14 +43,14 @@ Result<std::unique_ptr<heads::Head>> load_linear(const Settings& settings,
     outputs = weight.rows();
   }
   const bool weighs = outputs == 1;  // weights of tokens are not below 0, vectors have length 1
-  const heads::TokenVectorSpec spec{
-      .layers = {{.weights = weights.get(),
-                  .weight = "weight",
-                  .bias = "bias",
-                  .out_features = outputs,
-                  .activation = weighs ? ops::Activation::kRelu : ops::Activation::kNone}},
-      .normalize = !weighs};
-  auto head = heads::TokenVectorHead::load(context, spec, settings.traits.hidden_size);
+  std::vector<heads::Step> steps = {
+      heads::DenseStep{.in_features = settings.traits.hidden_size,
+                       .out_features = outputs,
+                       .activation = weighs ? ops::Activation::kRelu : ops::Activation::kNone,
+                       .weights = weights.get(),
+                       .name = ""}};
+  if (!weighs) steps.emplace_back(heads::NormalizeStep{});
+  auto head = heads::TokenVectorHead::load(context, steps, settings.traits.hidden_size);
   if (!head.ok()) return head.status().with_context(path);
   return head;
 }

@@ -6,6 +6,7 @@
 #include "pipeline/vector_answers.h"
 #include "workflow/architecture.h"
 #include "workflow/factories.h"
+#include "workflow/module_steps.h"
 #include "workflow/settle.h"
 #include "workflow/special_tokens.h"
 
@@ -39,38 +40,26 @@ Status settle_multi_vector(const EngineOptions& options, Settings* settings) {
 }
 
 // The projection, from the module files or from the checkpoint itself, and the norm.
-Result<heads::TokenVectorSpec> read_spec(const Settings& settings) {
-  heads::TokenVectorSpec spec;
-  for (const checkpoint::Module& module : settings.folder.modules) {
-    if (const auto* dense = std::get_if<checkpoint::DenseModule>(&module)) {
-      WDE_ASSIGN_OR_RETURN(const ops::Activation activation,
-                           ops::parse_activation(dense->activation));
-      spec.layers.push_back({.weights = dense->weights.get(),
-                             .weight = "linear.weight",
-                             .bias = dense->bias ? "linear.bias" : "",
-                             .out_features = dense->out_features,
-                             .activation = activation});
-    } else if (std::holds_alternative<checkpoint::PoolingModule>(module) ||
-               std::holds_alternative<checkpoint::SpladePoolingModule>(module)) {
-      return unsupported_error("modules.json: a Pooling in a multi-vector model");
-    }
+Result<std::vector<heads::Step>> read_projection(const Settings& settings) {
+  const checkpoint::ModelFolder& folder = settings.folder;
+  WDE_ASSIGN_OR_RETURN(std::vector<heads::Step> steps,
+                       read_steps(folder.modules, Features::kTokens));
+  if (folder.modules.empty() && folder.weights->has("linear.weight")) {
+    WDE_ASSIGN_OR_RETURN(const TensorView weight, folder.weights->tensor("linear.weight"));
+    steps.emplace_back(heads::DenseStep{.in_features = settings.traits.hidden_size,
+                                        .out_features = weight.rows(),
+                                        .bias = false,
+                                        .weights = folder.weights.get()});
   }
-  // Stanford's and PyLate's vectors always have length 1; a MultiVectorEncoder says so.
-  spec.normalize = !has_module<checkpoint::MultiVectorMaskModule>(settings.folder) ||
-                   has_module<checkpoint::NormalizeModule>(settings.folder);
-  const checkpoint::WeightSource& weights = *settings.folder.weights;
-  if (!settings.folder.modules.empty() || !weights.has("linear.weight")) return spec;
-  WDE_ASSIGN_OR_RETURN(const TensorView weight, weights.tensor("linear.weight"));
-  spec.layers.push_back(
-      {.weights = &weights, .weight = "linear.weight", .bias = {}, .out_features = weight.rows()});
-  return spec;
+  if (folder.late_interaction->normalized) steps.emplace_back(heads::NormalizeStep{});
+  return steps;
 }
 
 Status load_heads(const Settings& settings, layers::LoadContext& context,
                   execution::LoadedModel* loaded) {
-  WDE_ASSIGN_OR_RETURN(const heads::TokenVectorSpec spec, read_spec(settings));
+  WDE_ASSIGN_OR_RETURN(const std::vector<heads::Step> steps, read_projection(settings));
   WDE_ASSIGN_OR_RETURN(std::unique_ptr<heads::Head> head,
-                       heads::TokenVectorHead::load(context, spec, settings.traits.hidden_size));
+                       heads::TokenVectorHead::load(context, steps, settings.traits.hidden_size));
   loaded->tasks.push_back({.task = Task::kMultiVector, .parts = {loaded->add(std::move(head))}});
   return {};
 }

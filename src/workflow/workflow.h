@@ -16,7 +16,6 @@
 #include "execution/loaded_model.h"
 #include "heads/embedding_head.h"
 #include "heads/recipe.h"
-#include "heads/token_vector_head.h"
 #include "models/registry.h"
 #include "ops/gemm.h"
 #include "ops/ops.h"

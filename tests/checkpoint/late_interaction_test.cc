@@ -44,6 +44,7 @@ TEST(LateInteraction, StanfordsDefaultsAndItsFile) {
   EXPECT_EQ(plain.document_marker, "[unused1]");
   EXPECT_EQ(plain.expansion->length, 32);
   EXPECT_FALSE(plain.expansion->attended);
+  EXPECT_TRUE(plain.normalized);
   EXPECT_THAT(plain.skipped_words, SizeIs(32));
   EXPECT_THAT(plain.skipped_words, Contains("~"));
   folder.write("artifact.metadata",
@@ -66,6 +67,7 @@ TEST(LateInteraction, PylatesFile) {
                R"({"model_type":"ColBERT","query_prefix":"[Q] ","document_prefix":"[D] ",
                    "query_length":48,"document_length":300,"skiplist_words":["a","."]})");
   const LateInteraction settings = read_settings(folder);
+  EXPECT_TRUE(settings.normalized);
   EXPECT_EQ(settings.query_marker, "[Q] ");
   EXPECT_EQ(settings.expansion->length, 48);
   EXPECT_TRUE(settings.expansion->cut);
@@ -74,6 +76,43 @@ TEST(LateInteraction, PylatesFile) {
   folder.write("config_sentence_transformers.json",
                R"({"model_type":"ColBERT","do_query_expansion":false})");
   EXPECT_FALSE(read_settings(folder).expansion.has_value());
+}
+
+// Both spellings of its class, whose config says nothing of what it works on.
+TEST(LateInteraction, PylatesDense) {
+  for (const std::string type : {"pylate.models.Dense.Dense", "pylate.models.Dense"}) {
+    const TempFolder folder;
+    folder.write("config.json", kConfig);
+    folder.write("modules.json",
+                 R"([{"path":"","type":"sentence_transformers.models.Transformer"},
+                     {"path":"1_Dense","type":")" +
+                     type + R"("}])");
+    folder.write("1_Dense/config.json",
+                 R"({"in_features":3,"out_features":2,"bias":false,"use_residual":true,
+                     "activation_function":"torch.nn.modules.linear.Identity"})");
+    const auto model = read(folder);
+    ASSERT_TRUE(model.ok()) << model.status().message();
+    ASSERT_THAT(model->modules, SizeIs(1));
+    const auto& dense = std::get<DenseModule>(model->modules[0]);
+    EXPECT_EQ(dense.token_level, true) << type;
+    EXPECT_TRUE(dense.residual);
+  }
+}
+
+// Where the config of a Dense says nothing, the model does.
+TEST(LateInteraction, ADenseMayNotSayWhatItWorksOn) {
+  const TempFolder folder;
+  folder.write("config.json", kConfig);
+  folder.write("modules.json", R"([
+    {"path":"","type":"sentence_transformers.models.Transformer"},
+    {"path":"1_Dense","type":"sentence_transformers.models.Dense"}])");
+  const auto level = [&](const std::string& names) {
+    folder.write("1_Dense/config.json", R"({"in_features":3,"out_features":2)" + names + "}");
+    return std::get<DenseModule>(read(folder)->modules.at(0)).token_level;
+  };
+  EXPECT_EQ(level(""), std::nullopt);
+  EXPECT_EQ(level(R"(,"module_input_name":"token_embeddings")"), true);
+  EXPECT_EQ(level(R"(,"module_output_name":"sentence_embedding")"), false);
 }
 
 TEST(LateInteraction, SentenceTransformersModules) {
@@ -93,9 +132,10 @@ TEST(LateInteraction, SentenceTransformersModules) {
                R"({"document_length":99,"query_expansion":{"strategy":"min","length":16}})");
   const auto model = read(folder);
   ASSERT_TRUE(model.ok()) << model.status().message();
-  EXPECT_TRUE(std::get<DenseModule>(model->modules[0]).token_level);
+  EXPECT_EQ(std::get<DenseModule>(model->modules[0]).token_level, true);
   EXPECT_TRUE(std::get<NormalizeModule>(model->modules[2]).token_level);
   const LateInteraction settings = read_settings(folder);
+  EXPECT_FALSE(settings.normalized);  // but by its Normalize
   EXPECT_FALSE(settings.expansion->cut);
   EXPECT_EQ(settings.expansion->length, 16);
   EXPECT_TRUE(settings.skip_in_queries);

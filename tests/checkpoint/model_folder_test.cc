@@ -124,6 +124,7 @@ TEST(ModelFolder, ReadsDenseWithItsWeights) {
   EXPECT_EQ(dense.in_features, 3);
   EXPECT_EQ(dense.out_features, 2);
   EXPECT_EQ(dense.activation, "torch.nn.modules.linear.Identity");
+  EXPECT_EQ(dense.token_level, false);
   EXPECT_TRUE(dense.weights->has("linear.bias"));
   EXPECT_TRUE(std::holds_alternative<NormalizeModule>(model->modules[1]));
 }
@@ -149,8 +150,8 @@ TEST(ModelFolder, RefusesDenseThatLies) {
 }
 
 TEST(ModelFolder, RefusesUnknownModulesByName) {
-  for (const char* type :
-       {"sentence_transformers.models.LSTM", "custom_st.Transformer", "pylate.models.Dense", ""}) {
+  for (const char* type : {"sentence_transformers.models.LSTM", "custom_st.Transformer",
+                           "pylate.models.ColBERT", ""}) {
     const TempFolder folder;
     write_model(folder, module_entry(type, "1_X"));
     const Status status = status_of(folder);

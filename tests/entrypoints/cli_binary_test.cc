@@ -6,7 +6,6 @@
 #include <csignal>
 #include <fstream>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/json.h"
@@ -287,13 +286,16 @@ TEST(Binary, SignalsCutNoLine) {
 
 TEST(Binary, ServeEndsCleanlyOnSigterm) {
   Process process({"serve", "-m", kModel, "--hostname", "127.0.0.1", "--port", "0"});
-  while (process.said().find("ready at http://127.0.0.1:") == std::string::npos) {
-    ASSERT_EQ(process.said().find("failed"), std::string::npos) << process.said();
-    std::this_thread::yield();
-  }
+  ASSERT_TRUE(process.await_said("ready at http://127.0.0.1:")) << process.said();
   process.send(SIGTERM);
   const Ended ended = process.wait();
   EXPECT_EQ(ended.exit_code, 0) << ended.err;
+}
+
+TEST(Binary, ServeThatCannotStartIsNotAwaited) {
+  Process process({"serve", "-m", kModel, "--hostname", "127.0.0.1", "--port", "-1"});
+  EXPECT_FALSE(process.await_said("ready at http://127.0.0.1:"));
+  EXPECT_EQ(process.wait().exit_code, 2);
 }
 
 TEST(Binary, ListAndInfoSpeakJson) {

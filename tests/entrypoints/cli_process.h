@@ -7,6 +7,7 @@
 
 #include <csignal>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/status.h"
@@ -48,6 +49,18 @@ class Process {
   }
   void send(int signal) { ::kill(child_, signal); }
   std::string said() const { return content_of(folder_.file("err")); }
+  // Blocks until stderr holds the text; false when the process ended without saying it.
+  bool await_said(std::string_view text) const {
+    bool running = true;
+    while (said().find(text) == std::string::npos) {
+      if (!running) return false;
+      siginfo_t state{};
+      ::waitid(P_PID, static_cast<id_t>(child_), &state, WEXITED | WNOHANG | WNOWAIT);
+      running = state.si_pid == 0;
+      std::this_thread::yield();
+    }
+    return true;
+  }
   // Everything that is left of stdout, and the end.
   Ended wait() {
     Ended ended;

@@ -15,6 +15,12 @@ using test::Texts;
 const Texts kTexts = {{8, 2, 5, 1}, {6, 4}, {3, 7}, {9}, {10}};
 constexpr int64_t kTokens = 10;
 
+std::vector<OutputPart> laid_out(const Runner& runner, const schema::ModelInput& input) {
+  std::vector<OutputPart> parts;
+  runner.lay_out(input, &parts);
+  return parts;
+}
+
 class RunnerTest : public testing::Test {
  protected:
   std::unique_ptr<Runner> make_runner(int threads) {
@@ -29,7 +35,7 @@ class RunnerTest : public testing::Test {
   std::vector<float> run(Runner& runner, Task task, size_t texts_per_shard) {
     std::vector<int32_t> block(schema::ModelInput::capacity(kTokens, 5));
     const schema::ModelInput input = test::pack(kTexts, task, block, texts_per_shard);
-    const std::vector<OutputPart> parts = runner.output_parts(input);
+    const std::vector<OutputPart> parts = laid_out(runner, input);
     std::vector<float> output(static_cast<size_t>(parts.back().begin + parts.back().floats()), -1);
     runner.forward(*stream, input, block.data(), parts, output.data());
     EXPECT_TRUE(stream->synchronize().ok());
@@ -63,7 +69,7 @@ TEST_F(RunnerTest, PoolingSkipsWhatEachTextAsks) {
   block[input.skip_offset() + 0] = 2;
   block[input.skip_offset() + 2] = 1;
   std::vector<float> output(8);
-  runner->forward(*stream, input, block.data(), runner->output_parts(input), output.data());
+  runner->forward(*stream, input, block.data(), laid_out(*runner, input), output.data());
   EXPECT_EQ(output, test::expected_rows(pooled, Task::kEmbed));
 }
 
@@ -84,15 +90,15 @@ TEST_F(RunnerTest, ShardsComputedAtOnceDoNotShareAWorkspace) {
   std::vector<int32_t> block(schema::ModelInput::capacity(2 * kFull, 2));
   const schema::ModelInput input = test::pack(texts, Task::kEmbed, block, 1);
   std::vector<float> output(4);
-  runner->forward(*stream, input, block.data(), runner->output_parts(input), output.data());
+  runner->forward(*stream, input, block.data(), laid_out(*runner, input), output.data());
   EXPECT_EQ(output, test::expected_rows(texts, Task::kEmbed));
 }
 
 TEST_F(RunnerTest, RowsAreTextsOrTokens) {
   const auto runner = make_runner(1);
   std::vector<int32_t> block(schema::ModelInput::capacity(kTokens, 5));
-  EXPECT_EQ(runner->output_parts(test::pack(kTexts, Task::kEmbed, block)).front().rows, 5);
-  EXPECT_EQ(runner->output_parts(test::pack(kTexts, Task::kHidden, block)).front().rows, kTokens);
+  EXPECT_EQ(laid_out(*runner, test::pack(kTexts, Task::kEmbed, block)).front().rows, 5);
+  EXPECT_EQ(laid_out(*runner, test::pack(kTexts, Task::kHidden, block)).front().rows, kTokens);
 }
 
 TEST_F(RunnerTest, AllHeadsOfATaskFillTheirPartsInOnePass) {
@@ -134,7 +140,7 @@ TEST_F(RunnerTest, ALongTextIsComputedInChunksWithTheSameRows) {
     std::vector<int32_t> block(schema::ModelInput::capacity(kTokens, 5));
     schema::ModelInput input = test::pack(text, task, block);
     input.chunk_rows = 2;
-    const std::vector<OutputPart> parts = runner->output_parts(input);
+    const std::vector<OutputPart> parts = laid_out(*runner, input);
     std::vector<float> output(static_cast<size_t>(parts.back().floats()), -1);
     runner->forward(*stream, input, block.data(), parts, output.data(), &between_chunks);
     EXPECT_EQ(output, test::expected_rows(text, task));
@@ -146,7 +152,7 @@ TEST_F(RunnerTest, ALongTextIsComputedInChunksWithTheSameRows) {
   std::vector<int32_t> block(schema::ModelInput::capacity(kTokens, 5));
   const schema::ModelInput whole = test::pack(text, Task::kEmbed, block);
   std::vector<float> output(2);
-  runner->forward(*stream, whole, block.data(), runner->output_parts(whole), output.data(),
+  runner->forward(*stream, whole, block.data(), laid_out(*runner, whole), output.data(),
                   &between_chunks);
   EXPECT_EQ(between, 0);
 }

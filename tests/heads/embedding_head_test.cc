@@ -4,35 +4,32 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <limits>
 
 #include "head_runner.h"
-#include "support/memory_weights.h"
+#include "plain_steps.h"
 
 namespace wde::heads {
 namespace {
 
 using ops::Activation;
 using ops::Pooling;
+using test::dense;
+using test::expect_rows;
 using test::HeadRunner;
 using test::Hidden;
+using test::hyperbolic_tangent;
+using test::identity;
+using test::make_linear;
+using test::normalize;
+using test::numbers;
+using test::Row;
+using test::RowsOf;
 using testing::AllOf;
 using testing::HasSubstr;
 using wde::test::MemoryWeights;
 
 constexpr int64_t kC = 5;
-using Row = std::vector<double>;
-using RowsOf = std::vector<Row>;
-
-// Numbers without a pattern that the loops could share with a mistake.
-std::vector<float> numbers(int64_t count, double seed) {
-  std::vector<float> values;
-  for (int64_t i = 0; i < count; ++i) {
-    values.push_back(static_cast<float>(std::sin(seed + 1.7 * static_cast<double>(i))));
-  }
-  return values;
-}
 
 Hidden make_hidden() {
   return {.columns = kC, .values = numbers(8 * kC, 0.3), .lengths = {3, 1, 4}, .skip = {1, 0, 0}};
@@ -66,48 +63,6 @@ RowsOf pool(const Hidden& hidden, const std::vector<Pooling>& poolings) {
     begin = end;
   }
   return rows;
-}
-
-RowsOf dense(const RowsOf& rows, const std::vector<float>& weight, const std::vector<float>& bias,
-             int64_t outputs, double (*activation)(double)) {
-  RowsOf out;
-  for (const Row& row : rows) {
-    Row next;
-    for (size_t n = 0; n < static_cast<size_t>(outputs); ++n) {
-      double sum = bias.empty() ? 0.0 : bias[n];
-      for (size_t k = 0; k < row.size(); ++k) sum += row[k] * weight[n * row.size() + k];
-      next.push_back(activation(sum));
-    }
-    out.push_back(next);
-  }
-  return out;
-}
-
-RowsOf normalize(RowsOf rows) {
-  for (Row& row : rows) {
-    double sum = 0;
-    for (const double x : row) sum += x * x;
-    for (double& x : row) x /= std::sqrt(sum);
-  }
-  return rows;
-}
-
-double identity(double x) { return x; }
-double hyperbolic_tangent(double x) { return std::tanh(x); }
-
-void expect_rows(const std::vector<float>& actual, const RowsOf& expected) {
-  ASSERT_EQ(actual.size(), expected.size() * expected.front().size());
-  for (size_t i = 0; i < actual.size(); ++i) {
-    const size_t columns = expected.front().size();
-    ASSERT_NEAR(actual[i], expected[i / columns][i % columns], 2e-6) << "element " << i;
-  }
-}
-
-MemoryWeights make_linear(int64_t outputs, int64_t inputs) {
-  MemoryWeights weights;
-  weights.set("linear.weight", {outputs, inputs}, numbers(outputs * inputs, 2.0));
-  weights.set("linear.bias", {outputs}, numbers(outputs, 5.0));
-  return weights;
 }
 
 // On the CPU, and where the host can't reach what the device computes.

@@ -1,11 +1,10 @@
-// The heads that follow recipes, and those of single tokens, against plain loops.
+// The heads that follow recipes against plain loops.
 #include <gtest/gtest.h>
 
 #include <cmath>
 
 #include "head_runner.h"
 #include "heads/logits_head.h"
-#include "heads/token_vector_head.h"
 #include "heads/vocabulary_head.h"
 #include "support/memory_weights.h"
 
@@ -150,27 +149,6 @@ TEST_P(RecipeHeads, TheLargestLogitOfEachVocabularyEntry) {
   for (size_t i = 0; i < actual.size(); ++i) {
     EXPECT_NEAR(actual[i], expected[i / kV][i % kV], 2e-5) << i;
   }
-}
-
-TEST_P(RecipeHeads, TokenVectorsOfLengthOne) {
-  MemoryWeights weights;
-  weights.set("linear.weight", {3, kC}, numbers(3 * kC, 1.3));
-  weights.set("linear.bias", {3}, numbers(3, 1.4));
-  const Hidden hidden = make_hidden();
-  std::vector<Row> expected;
-  for (int64_t t = 0; t < 6; ++t) {
-    Row row = linear(token(hidden, t), 3, 1.3, 1.4);
-    double norm = 0;
-    for (const double value : row) norm += value * value;
-    for (double& value : row) value /= std::sqrt(norm);
-    expected.push_back(row);
-  }
-  const TokenVectorSpec spec{.layers = {{.weights = &weights,
-                                         .weight = "linear.weight",
-                                         .bias = "linear.bias",
-                                         .out_features = 3}},
-                             .normalize = true};
-  expect_rows(run(TokenVectorHead::load(context, spec, kC), hidden), expected);
 }
 
 TEST_P(RecipeHeads, WhatIsMissingOrMisshapenIsNamed) {

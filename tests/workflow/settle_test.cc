@@ -136,7 +136,7 @@ TEST_F(Settle, APoolingComesFirstAndOnce) {
   folder.modules = {checkpoint::NormalizeModule{}};
   expect_refused(StatusCode::kUnsupported, "Pooling module must follow");
   folder.modules = {pooling, pooling};
-  expect_refused(StatusCode::kUnsupported, "more than one Pooling");
+  expect_refused(StatusCode::kUnsupported, "a Pooling after the Pooling");
   folder.modules = {};
   const auto bare = settled();
   ASSERT_TRUE(bare.ok());
