@@ -119,6 +119,23 @@ TEST_F(HttpTaskRoutes, TheRootOfAClassifier) {
   EXPECT_EQ(post("/", R"({"inputs":"a"})").json().at(0).at("label").as_string(), "yes");
 }
 
+TEST_F(HttpTaskRoutes, TheRootOfAnEncoderKnowsSimilarityByItsBody) {
+  start_with({Task::kEmbed, Task::kHidden});
+  constexpr std::string_view body = R"({"inputs":{"source_sentence":"a","sentences":["b","c d"]}})";
+  const ClientResponse response = post("/", body);
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.body, post("/similarity", body).body);
+  EXPECT_EQ(post("/", R"({"inputs":["a"]})").body, "[[1,0.5,-0.25,0.1]]");
+  expect_tei_error(post("/", R"({"inputs":{"source_sentence":"a"}})"), 422, "Validation",
+                   "sentences");
+}
+
+TEST_F(HttpTaskRoutes, TheRootOfAClassifierKnowsNoSimilarity) {
+  start_with({Task::kClassify});
+  expect_tei_error(post("/", R"({"inputs":{"source_sentence":"a","sentences":["b"]}})"), 422,
+                   "Validation", "inputs");
+}
+
 TEST_F(HttpTaskRoutes, TheRootOfASparseEncoder) {
   start_with({Task::kSparse, Task::kHidden});
   EXPECT_EQ(post("/", R"({"inputs":"a"})").body,

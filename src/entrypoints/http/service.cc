@@ -22,8 +22,8 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"POST", "/embed", handle_embed, kTei, kNeedsKey, kCompute,
      "One vector per input", "EmbedRequest", "Embeddings"},
     {"POST", "/", handle_root, kTei, kNeedsKey, kCompute,
-     "What the model is for: /rerank, /predict, /predict_tokens, /embed, /embed_sparse or "
-     "/embed_hybrid", "RootRequest", "RootAnswer"},
+     "What the model is for: /rerank, /predict, /predict_tokens, /embed (and /similarity, by the "
+     "body), /embed_sparse or /embed_hybrid", "RootRequest", "RootAnswer"},
     {"POST", "/embed_all", handle_embed_all, kTei, kNeedsKey, kCompute,
      "The last hidden state of every token of every input", "EmbedAllRequest", "TokenEmbeddings"},
     {"POST", "/embed_sparse", handle_embed_sparse, kTei, kNeedsKey, kCompute,
