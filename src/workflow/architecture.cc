@@ -4,8 +4,8 @@
 
 #include <vector>
 
+#include "base/nearest_name.h"
 #include "base/status.h"
-#include "checkpoint/nearest_name.h"
 
 namespace wde::workflow {
 namespace {
@@ -75,7 +75,7 @@ Result<Architecture> find_architecture(const checkpoint::ModelFolder& folder) {
   }
   return unsupported_error(
       "architecture {} is not supported{}; supported: {}", fmt::join(folder.architectures, ", "),
-      checkpoint::nearest_name_hint(folder.architectures.front(), known), fmt::join(known, ", "));
+      nearest_name_hint(folder.architectures.front(), known), fmt::join(known, ", "));
 }
 
 std::string recipe_refusal(const checkpoint::ModelFolder& folder, heads::HeadKind kind) {
