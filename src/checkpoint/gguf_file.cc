@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/nearest_name.h"
 #include "checkpoint/ggml_blocks.h"
-#include "checkpoint/nearest_name.h"
 
 namespace wde::checkpoint {
 namespace {

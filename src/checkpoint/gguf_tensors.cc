@@ -5,7 +5,7 @@
 #include <optional>
 #include <utility>
 
-#include "checkpoint/nearest_name.h"
+#include "base/nearest_name.h"
 #include "tensor/computed_rows.h"
 
 namespace wde::checkpoint {

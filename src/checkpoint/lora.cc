@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/nearest_name.h"
 #include "checkpoint/lora_config.h"
 #include "checkpoint/lora_layout.h"
-#include "checkpoint/nearest_name.h"
 #include "checkpoint/safetensors.h"
 #include "checkpoint/torch_file.h"
 #include "tensor/computed_rows.h"

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "checkpoint/nearest_name.h"
+#include "base/nearest_name.h"
 #include "tensor/computed_rows.h"
 
 namespace wde::checkpoint {

@@ -9,7 +9,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
-#include "checkpoint/nearest_name.h"
+#include "base/nearest_name.h"
 
 namespace wde::checkpoint {
 namespace {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/file.h"
-#include "checkpoint/nearest_name.h"
+#include "base/nearest_name.h"
 #include "checkpoint/pickle.h"
 #include "checkpoint/zip_archive.h"
 

@@ -5,9 +5,9 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/nearest_name.h"
 #include "checkpoint/conversion_hint.h"
 #include "checkpoint/model_folder.h"
-#include "checkpoint/nearest_name.h"
 #include "checkpoint/relative_path.h"
 #include "checkpoint/safetensors.h"
 #include "checkpoint/torch_file.h"

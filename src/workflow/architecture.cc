@@ -4,11 +4,12 @@
 
 #include <vector>
 
+#include "base/nearest_name.h"
 #include "base/status.h"
-#include "checkpoint/nearest_name.h"
-
 namespace wde::workflow {
 namespace {
+
+constexpr size_t kNearestShown = 3;
 
 std::vector<std::string> known_architectures() {
   std::vector<std::string> known;
@@ -68,14 +69,14 @@ Result<Architecture> find_architecture(const checkpoint::ModelFolder& folder) {
     if (name == "HF_ColBERT") backbone = find_colbert_encoder(folder);
     if (backbone != nullptr) return Architecture{.backbone = backbone, .recipe = recipe};
   }
-  const std::vector<std::string> known = known_architectures();
   if (folder.architectures.empty()) {
-    return unsupported_error("config.json names no \"architectures\"; supported: {}",
-                             fmt::join(known, ", "));
+    return unsupported_error("config.json names no \"architectures\"; see: wde list");
   }
+  const std::vector<std::string> nearest =
+      nearest_names(folder.architectures.front(), known_architectures(), kNearestShown);
   return unsupported_error(
-      "architecture {} is not supported{}; supported: {}", fmt::join(folder.architectures, ", "),
-      checkpoint::nearest_name_hint(folder.architectures.front(), known), fmt::join(known, ", "));
+      "architecture {} is not supported{}; see: wde list", fmt::join(folder.architectures, ", "),
+      nearest.empty() ? "" : fmt::format("; the nearest: {}", fmt::join(nearest, ", ")));
 }
 
 std::string recipe_refusal(const checkpoint::ModelFolder& folder, heads::HeadKind kind) {

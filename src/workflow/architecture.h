@@ -23,7 +23,7 @@ bool has_module(const checkpoint::ModelFolder& folder) {
                      [](const auto& module) { return std::holds_alternative<Module>(module); });
 }
 
-// Errors: kUnsupported, naming the architecture, the nearest that there is, and all of them.
+// Errors: kUnsupported, naming the architecture and the nearest that there are.
 Result<Architecture> find_architecture(const checkpoint::ModelFolder& folder);
 
 // Empty when the folder's architecture has a head of `kind`, else the reason why it is not served.

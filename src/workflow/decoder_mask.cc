@@ -33,8 +33,8 @@ Status apply_enable_bidirectional(const EngineOptions& options, checkpoint::Mode
   if (!found.ok()) return {};  // which the choice of the workflow says
   WDE_ASSIGN_OR_RETURN(const std::optional<MaskKind> mask, find_decoder_mask(*folder));
   if (!mask) {
-    return unsupported_error("{}: the architecture {} is no decoder, its mask can't be chosen",
-                             kFlag, found->backbone->architecture);
+    return invalid_argument_error("{}: the architecture {} is no decoder, its mask can't be chosen",
+                                  kFlag, found->backbone->architecture);
   }
   const MaskKind wanted =
       *options.enable_bidirectional ? MaskKind::kBidirectional : MaskKind::kCausal;

@@ -17,7 +17,7 @@ bool is_decoder(const checkpoint::ModelFolder& folder);
 Result<std::optional<attention::MaskKind>> find_decoder_mask(const checkpoint::ModelFolder& folder);
 
 // Lets --enable-bidirectional win over the folder's config.json, and says so in the log. Errors:
-// kUnsupported (naming the flag and the architecture) where the architecture has one mask only;
+// kInvalidArgument (naming the flag and the architecture) where the architecture has one mask only;
 // kDataLoss as above.
 Status apply_enable_bidirectional(const EngineOptions& options, checkpoint::ModelFolder* folder);
 

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/status.h"
+#include "workflow/architecture.h"
 #include "workflow/classification.h"
 #include "workflow/decoder_embedding.h"
 #include "workflow/embedding.h"
@@ -15,6 +16,18 @@
 #include "workflow/workflow.h"
 
 namespace wde::workflow {
+
+namespace {
+
+Status check_workflow_known(std::string_view name) {
+  std::vector<std::string_view> known;
+  for (const Manifest& manifest : manifests()) known.push_back(manifest.name);
+  if (name.empty() || std::find(known.begin(), known.end(), name) != known.end()) return {};
+  return invalid_argument_error("unknown workflow \"{}\"; there are: {}", name,
+                                fmt::join(known, ", "));
+}
+
+}  // namespace
 
 std::span<const Manifest> manifests() {
   static const Manifest kManifests[] = {
@@ -37,11 +50,13 @@ std::span<const Manifest> manifests() {
 
 Result<const Manifest*> choose_manifest(const checkpoint::ModelFolder& folder,
                                         const EngineOptions& options) {
+  WDE_RETURN_IF_ERROR(check_workflow_known(options.workflow));
+  // Else every workflow would say it.
+  const Result<Architecture> architecture = find_architecture(folder);
+  if (!architecture.ok()) return architecture.status().with_context(folder.path);
   std::vector<std::string> reasons;
-  std::vector<std::string_view> known;
   std::set<Task> served;  // by the workflows that do not refuse the folder
   for (const Manifest& manifest : manifests()) {
-    known.push_back(manifest.name);
     if (!options.workflow.empty() && manifest.name != options.workflow) continue;
     const std::string refusal = manifest.refusal(folder);
     if (!refusal.empty()) {
@@ -60,9 +75,8 @@ Result<const Manifest*> choose_manifest(const checkpoint::ModelFolder& folder,
     return invalid_argument_error("{} does not serve the task \"{}\"; it serves: {}", folder.path,
                                   task_name(*options.task), fmt::join(names, ", "));
   }
-  if (reasons.empty()) {
-    return invalid_argument_error("unknown workflow \"{}\"; there are: {}", options.workflow,
-                                  fmt::join(known, ", "));
+  if (!options.workflow.empty()) {
+    return invalid_argument_error("{}: --workflow {}", folder.path, reasons.front());
   }
   return unsupported_error("{}: no workflow serves this model ({})", folder.path,
                            fmt::join(reasons, "; "));

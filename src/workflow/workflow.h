@@ -138,8 +138,9 @@ struct Manifest {
 std::span<const Manifest> manifests();
 
 // The first that serves the folder and the task (where one is given), or the one named (which must
-// serve them). Errors: kInvalidArgument for an unknown name and for a task that no workflow serves
-// with this model, kUnsupported with every refusal's reason.
+// serve them). Errors: kInvalidArgument for an unknown name, for one that does not serve this model
+// and for a task that no workflow serves with it; kUnsupported for an architecture that is not
+// known, and with every refusal's reason.
 Result<const Manifest*> choose_manifest(const checkpoint::ModelFolder& folder,
                                         const EngineOptions& options);
 

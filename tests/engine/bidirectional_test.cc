@@ -63,7 +63,7 @@ TEST(EnableBidirectional, ChoosesTheWorkflow) {
 TEST(EnableBidirectional, IsRefusedByNameWhereThereIsNoChoice) {
   for (const char* model : {"models/mean_normalize", "models/clip"}) {
     const Status refused = Engine::plan(options_of(model, true)).status();
-    EXPECT_EQ(refused.code(), StatusCode::kUnsupported);
+    EXPECT_EQ(refused.code(), StatusCode::kInvalidArgument);
     EXPECT_THAT(refused.message(), HasSubstr("--enable-bidirectional"));
   }
 }

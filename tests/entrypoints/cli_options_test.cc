@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "entrypoints/cli/command.h"
-#include "entrypoints/cli/suggest.h"
 
 namespace wde::cli {
 namespace {
@@ -155,21 +154,6 @@ TEST(Options, EveryCommandCanBeDefined) {
     EXPECT_TRUE(define(app) != nullptr);
     EXPECT_THAT(app.help(), testing::HasSubstr("Examples:"));
   }
-}
-
-TEST(Suggest, CountsKeystrokes) {
-  EXPECT_EQ(edit_distance("", "abc"), 3u);
-  EXPECT_EQ(edit_distance("embed", "embed"), 0u);
-  EXPECT_EQ(edit_distance("embde", "embed"), 1u);
-  EXPECT_EQ(edit_distance("kitten", "sitting"), 3u);
-}
-
-TEST(Suggest, NamesOnlyWhatIsNear) {
-  const std::vector<std::string> known = {"embed", "hidden", "--dimensions", "--dtype"};
-  EXPECT_EQ(nearest_name("embd", known), "embed");
-  EXPECT_EQ(nearest_name("--dimesnion", known), "--dimensions");
-  EXPECT_EQ(nearest_name("xyzzy", known), "");
-  EXPECT_EQ(nearest_name(std::string(100'000, 'x'), known), "");
 }
 
 }  // namespace

@@ -12,6 +12,7 @@ namespace {
 using pipeline::ScoreFunction;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 
 std::string chosen(const std::string& model, EngineOptions options = {}) {
   const auto folder = checkpoint::read_model_folder(test::fixture(model), {.weights = false});
@@ -62,15 +63,33 @@ TEST(ChooseManifest, DecodersByTheirMaskAndTheirHead) {
   EXPECT_EQ(chosen("task_models/llama_yes_no", {.task = Task::kRerank}), "llm_reranker");
 }
 
-TEST(ChooseManifest, AnArchitectureThatNobodyServesIsNamedWithTheNearest) {
+Status refusal(std::vector<std::string> architectures, const EngineOptions& options) {
   auto folder =
       checkpoint::read_model_folder(test::fixture("models/mean_normalize"), {.weights = false});
-  ASSERT_TRUE(folder.ok());
-  folder->architectures = {"BertForSequenceClassificatoin"};
-  const Status status = choose_manifest(*folder, {}).status();
+  EXPECT_TRUE(folder.ok()) << folder.status().message();
+  if (!folder.ok()) return folder.status();
+  folder->architectures = std::move(architectures);
+  return choose_manifest(*folder, options).status();
+}
+
+TEST(ChooseManifest, AnArchitectureThatNobodyServesIsNamedOnceWithTheNearest) {
+  const Status status = refusal({"BertForSequenceClassificatoin"}, {});
   EXPECT_EQ(status.code(), StatusCode::kUnsupported);
-  EXPECT_THAT(status.message(), HasSubstr("BertForSequenceClassificatoin"));
-  EXPECT_THAT(status.message(), HasSubstr("nearest is \"BertForSequenceClassification\""));
+  EXPECT_THAT(status.message(), HasSubstr("BertForSequenceClassificatoin is not supported; the "
+                                          "nearest: BertForSequenceClassification, "));
+  EXPECT_THAT(status.message(), HasSubstr("see: wde list"));
+  EXPECT_LT(status.message().size(), 500u);
+  EXPECT_THAT(refusal({"Nothing"}, {}).message(), Not(HasSubstr("nearest")));
+  EXPECT_THAT(refusal({}, {}).message(), HasSubstr("names no \"architectures\""));
+}
+
+TEST(ChooseManifest, AWorkflowThatIsForcedAndCantServeIsAWrongFlag) {
+  const Status wrong = refusal({"BertModel"}, {.workflow = "hybrid"});
+  EXPECT_EQ(wrong.code(), StatusCode::kInvalidArgument);
+  EXPECT_THAT(wrong.message(), HasSubstr("--workflow hybrid: the folder has no sparse_linear.pt"));
+  const Status unknown = refusal({"BertModel"}, {.workflow = "nosuch"});
+  EXPECT_EQ(unknown.code(), StatusCode::kInvalidArgument);
+  EXPECT_THAT(unknown.message(), HasSubstr("unknown workflow \"nosuch\"; there are: hybrid, "));
 }
 
 json::object config(const char* text) { return json::parse(text)->as_object(); }

@@ -15,9 +15,9 @@
 
 #include "base/env.h"
 #include "base/log.h"
+#include "base/nearest_name.h"
 #include "entrypoints/cli/build_info.h"
 #include "entrypoints/cli/command.h"
-#include "entrypoints/cli/suggest.h"
 #include "wde/catalog.h"
 
 namespace wde::cli {
@@ -108,8 +108,8 @@ std::vector<std::string> flag_names(const CLI::App& app) {
 }
 
 std::string did_you_mean(std::string_view name, std::span<const std::string> known) {
-  const std::string nearest = nearest_name(name, known);
-  return nearest.empty() ? "" : fmt::format("; did you mean {}?", nearest);
+  const std::vector<std::string> nearest = nearest_names(name, known, 1);
+  return nearest.empty() ? "" : fmt::format("; did you mean {}?", nearest.front());
 }
 
 const Defined* chosen(const std::vector<Defined>& defined) {
