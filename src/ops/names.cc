@@ -47,13 +47,14 @@ struct PoolingName {
   Pooling value;
 };
 
-// sentence-transformers' spellings and the command line's.
+// The command line's spellings, sentence-transformers' and text-embeddings-inference's.
 constexpr PoolingName kPoolings[] = {
     {"mean", Pooling::kMean},
     {"cls", Pooling::kCls},
     {"max", Pooling::kMax},
     {"last", Pooling::kLast},
     {"lasttoken", Pooling::kLast},
+    {"last-token", Pooling::kLast},
     {"mean_sqrt_len", Pooling::kMeanSqrtLen},
     {"mean_sqrt_len_tokens", Pooling::kMeanSqrtLen},
     {"weightedmean", Pooling::kWeightedMean},

@@ -1,5 +1,6 @@
 #include "workflow/model_files.h"
 
+#include "base/file.h"
 #include "base/status.h"
 #include "checkpoint/hub.h"
 
@@ -26,6 +27,11 @@ Result<std::string> resolve(const std::string& model, const std::string& revisio
 
 Result<std::string> resolve_model_folder(const EngineOptions& options) {
   if (options.model.empty()) return invalid_argument_error("no model is named");
+  if (!options.revision.empty() &&
+      (directory_exists(options.model) || file_exists(options.model))) {
+    return invalid_argument_error("--revision {}: goes with hub ids, and {} is a file or folder",
+                                  options.revision, options.model);
+  }
   return resolve(options.model, options.revision, options);
 }
 

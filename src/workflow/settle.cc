@@ -32,6 +32,12 @@ constexpr Precision kPrecisions[] = {
     {"int8", DType::kF32, ops::WeightFormat::kInt8},
 };
 
+// torch's names of dtypes, as text-embeddings-inference takes them.
+std::string_view short_dtype_name(std::string_view name) {
+  if (name == "float32") return "f32";
+  return name == "bfloat16" ? "bf16" : name;
+}
+
 // int8 products take f32 or bf16 and give it back, whichever the rest is faster in.
 Result<Precision> settle_precision(const std::string& name, const ops::OpTable& ops) {
   // "auto" is f32: the numbers of sentence-transformers, whatever the checkpoint is stored in.
@@ -41,7 +47,7 @@ Result<Precision> settle_precision(const std::string& name, const ops::OpTable& 
     if (precision.weights == ops::WeightFormat::kInt8 && ops.native_bf16) {
       precision.dtype = DType::kBF16;
     }
-    if (precision.name == name) return precision;
+    if (precision.name == short_dtype_name(name)) return precision;
     known += fmt::format(", {}", precision.name);
   }
   return invalid_argument_error("--dtype: \"{}\" is not computed in; there are: {}", name, known);

@@ -86,6 +86,17 @@ TEST(Binary, AWrongCommandLineSaysWhatWasMeant) {
       {{"serve", "--payload-limit", "-1"}, "--payload-limit: must be at least 1"},
       {{"serve", "--max-client-batch-size", "0"}, "must be at least 1, not \"0\""},
       {{"info"}, "no model is named"},
+      {{"info", "-m", kModel, "--revision", "v2"}, "--revision v2"},
+      {{"hidden", "-m", kModel, "--pooling", "cls"}, "no flag --pooling"},
+      {{"hidden", "-m", kModel, "--normalize"}, "no flag --normalize"},
+      {{"bench", "-m", kModel, "--dtype", ","}, "--dtype: \",\" names nothing"},
+      {{"bench", "-m", kModel, "--profile", "--rounds", "2"}, "--rounds"},
+      {{"bench", "-m", kModel, "--profile", "--batch-sizes", "2"}, "--batch-sizes"},
+      {{"bench", "-m", kModel, "--memory", "--seconds", "2"}, "--seconds"},
+      {{"serve", "-m", kModel, "--truncate", "error", "--auto-truncate"}, "--truncate"},
+      {{"serve", "-m", kModel, "--hostname", "nosuchhost.invalid"}, "nosuchhost.invalid"},
+      {{"serve", "-m", kModel, "--dtype", "float16"}, "float16"},
+      {{"serve", "-m", kModel, "--pooling", "splade", "--task", "embed"}, "--pooling splade"},
   };
   for (const auto& wrong : cases) {
     const Ended ended = run_wde(wrong.arguments);
@@ -152,6 +163,19 @@ TEST(Binary, AMalformedLineEndsTheRunAfterTheLinesBeforeIt) {
   const Ended tokens = run_wde({"tokenize", "-m", kModel, "--jsonl"}, "\"a\"\nnonsense\n\"c\"\n");
   EXPECT_EQ(tokens.exit_code, 2);
   EXPECT_EQ(lines_of(tokens.out).size(), 1u);
+}
+
+// Its expression gives up on such a text, and the lines before it are answered.
+TEST(Binary, ALineThatCantBeTokenizedEndsTheRunAfterTheLinesBeforeIt) {
+  const test::TemporaryFolder folder;
+  folder.write("tokenizer.json", R"({"version":"1.0",
+    "model":{"type":"WordLevel","vocab":{"[UNK]":0,"a":1},"unk_token":"[UNK]"},
+    "pre_tokenizer":{"type":"Split","pattern":{"Regex":"(a+)+$"},"behavior":"Isolated","invert":false}})");
+  const std::string input = "a\na\n" + std::string(100, 'a') + "b\na\n";
+  const Ended ended = run_wde({"tokenize", "-m", folder.path()}, input);
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_EQ(ended.out, "[1]\n[1]\n");
+  EXPECT_THAT(ended.err, HasSubstr("line 3"));
 }
 
 TEST(Binary, OverLongTextsAreCountedOrRefused) {
@@ -398,8 +422,11 @@ TEST(Binary, BenchTokenizes) {
 }
 
 TEST(Binary, BenchTokenizesAndComputesNothing) {
-  for (const std::vector<std::string>& computing :
-       {std::vector<std::string>{"--profile"}, {"--dtype", "bf16"}, {"--executor", "simple"}}) {
+  for (const std::vector<std::string>& computing : {std::vector<std::string>{"--profile"},
+                                                    {"--dtype", "bf16"},
+                                                    {"--executor", "simple"},
+                                                    {"--pooling", "cls"},
+                                                    {"--max-length", "8"}}) {
     std::vector<std::string> arguments = {"bench", "-m", kModel, "--tokenize"};
     arguments.insert(arguments.end(), computing.begin(), computing.end());
     const Ended ended = run_wde(arguments);

@@ -53,6 +53,7 @@ class TemporaryFolder {
     path_ = name;
   }
   ~TemporaryFolder() { std::filesystem::remove_all(path_); }
+  const std::string& path() const { return path_; }
   std::string file(const std::string& name) const { return path_ + "/" + name; }
   std::string write(const std::string& name, std::string_view content) const {
     std::ofstream(file(name), std::ios::binary) << content;

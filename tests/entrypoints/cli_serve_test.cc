@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <csignal>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <thread>
@@ -22,6 +23,18 @@ using test::Ended;
 using test::Process;
 
 constexpr const char* kReady = "ready at http://127.0.0.1:";
+
+// An environment variable of the processes that are started while it lives.
+class Variable {
+ public:
+  Variable(const char* name, const char* value) : name_(name) { ::setenv(name, value, 1); }
+  ~Variable() { ::unsetenv(name_); }
+  Variable(const Variable&) = delete;
+  Variable& operator=(const Variable&) = delete;
+
+ private:
+  const char* name_;
+};
 
 // Of a server that has said that it is ready; 0 where it ended instead.
 int await_port(const Process& process) {
@@ -123,6 +136,27 @@ TEST(Serve, SigtermUnderLoadAnswersWhatWasAccepted) {
   EXPECT_EQ(ended.exit_code, 0) << ended.err;
   EXPECT_GT(number_behind(ended.err, "new requests are refused, "), 0) << ended.err;
   EXPECT_FALSE(Client(port).connected());
+}
+
+// Docker puts a machine's name there; text-embeddings-inference's users write the others.
+TEST(Serve, TakesTheEnvironmentOfTextEmbeddingsInference) {
+  const Variable hostname("HOSTNAME", "my-pod-abc");
+  const Variable dtype("DTYPE", "float32");
+  const Variable pooling("POOLING", "last-token");
+  Process process({"serve", "-m", wde::test::fixture("models/mean_normalize"), "--port", "0"});
+  ASSERT_TRUE(process.await_said("ready at http://0.0.0.0:")) << process.said();
+  EXPECT_THAT(process.said(), testing::HasSubstr("HOSTNAME is my-pod-abc, no IP address"));
+  process.send(SIGTERM);
+  EXPECT_EQ(process.wait().exit_code, 0);
+}
+
+TEST(Serve, PoolingSpladeIsATask) {
+  const Variable hostname("HOSTNAME", "127.0.0.1");
+  Process process({"serve", "-m", wde::test::fixture("task_models/bert_sparse"), "--port", "0",
+                   "--pooling", "splade"});
+  const int port = await_port(process);
+  ASSERT_GT(port, 0) << process.said();
+  EXPECT_EQ(Client(port).post("/embed_sparse", single(3)).status, 200);
 }
 
 }  // namespace

@@ -32,6 +32,7 @@ TEST(Names, PoolingsRoundTrip) {
     EXPECT_EQ(parse_pooling(pooling_name(pooling)).value(), pooling);
   }
   EXPECT_EQ(parse_pooling("lasttoken").value(), Pooling::kLast);
+  EXPECT_EQ(parse_pooling("last-token").value(), Pooling::kLast);
   EXPECT_EQ(parse_pooling("mean_sqrt_len_tokens").value(), Pooling::kMeanSqrtLen);
   EXPECT_EQ(parse_pooling("average").status().code(), StatusCode::kInvalidArgument);
 }

@@ -211,16 +211,20 @@ Run define_bench(CLI::App& app) {
   CLI::Option* batch_sizes = app.add_option("--batch-sizes", flags->batch_sizes,
                                             "requests under way; default 1,2,4,8,16,32,64");
   batch_sizes->delimiter(',')->check(CLI::Range(1, 4096));
-  app.add_option("--rounds", flags->rounds, "times each is measured; default 3")
-      ->check(CLI::Range(1, 1000));
-  app.add_option("--seconds", flags->seconds, "least length of a round; default 0.5")
-      ->check(CLI::Range(0.001, 3600.0));
+  CLI::Option* rounds =
+      app.add_option("--rounds", flags->rounds, "times each is measured; default 3")
+          ->check(CLI::Range(1, 1000));
+  CLI::Option* seconds =
+      app.add_option("--seconds", flags->seconds, "least length of a round; default 0.5")
+          ->check(CLI::Range(0.001, 3600.0));
   CLI::Option* svg =
       app.add_option("--svg", flags->svg_path, "draw latency over throughput into FILE")
           ->type_name("FILE");
   CLI::Option* profile = app.add_flag("--profile", flags->engine.profile,
                                       "instead: time, GFLOP/s and GB/s by op, all texts under way")
-                             ->excludes(svg);
+                             ->excludes(svg)
+                             ->excludes(batch_sizes)
+                             ->excludes(rounds);
   CLI::Option* tokenize =
       app.add_flag("--tokenize", flags->tokenize,
                    "instead: tokenization alone, by one thread and by all; reads no weights")
@@ -234,16 +238,18 @@ Run define_bench(CLI::App& app) {
       ->excludes(svg)
       ->excludes(profile)
       ->excludes(tokenize)
-      ->excludes(batch_sizes);
+      ->excludes(batch_sizes)
+      ->excludes(rounds)
+      ->excludes(seconds);
   app.add_option("--json", flags->json_path,
                  "write a JSON report to FILE, or instead of the table to -")
       ->type_name("FILE");
   add_engine_flags(app, flags->engine);
   for (const char* computing :
-       {"--workflow", "--dtype", "--device", "--isa", "--attention-backend", "--gemm-backend",
-        "--executor", "--data-parallel", "--memory-utilization", "--max-batch-tokens",
-        "--max-batch-requests", "--long-text-tokens", "--max-queued-requests",
-        "--request-threads"}) {
+       {"--workflow", "--pooling", "--normalize", "--max-length", "--dtype", "--device", "--isa",
+        "--attention-backend", "--gemm-backend", "--executor", "--data-parallel",
+        "--memory-utilization", "--max-batch-tokens", "--max-batch-requests", "--long-text-tokens",
+        "--max-queued-requests", "--request-threads"}) {
     tokenize->excludes(app.get_option(computing));
   }
   return [flags](Context& context) { return run_bench(context, *flags); };

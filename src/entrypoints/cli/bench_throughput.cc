@@ -149,6 +149,12 @@ std::vector<std::string> split_at_commas(const std::string& list) {
 }
 
 Result<std::vector<Contestant>> load_contestants(const EngineOptions& options, Console& console) {
+  for (const auto& [flag, list] : {std::pair{"--dtype", options.dtype},
+                                   {"--attention-backend", options.attention_backend},
+                                   {"--executor", options.executor}}) {
+    if (list.empty() || !split_at_commas(list).empty()) continue;
+    return invalid_argument_error("{}: \"{}\" names nothing", flag, list);
+  }
   const std::vector<BenchConfig> configs = configurations(options);
   std::vector<Contestant> contestants;
   for (const BenchConfig& config : configs) {

@@ -19,6 +19,9 @@ Run define_hidden(CLI::App& app) {
   add_input_flags(app, flags->input);
   add_output_flag(app, flags->output);
   add_engine_flags(app, flags->engine);
+  for (const char* of_vectors : {"--pooling", "--normalize"}) {
+    app.remove_option(app.get_option(of_vectors));
+  }
   return [flags](Context& context) { return compute_lines(context, *flags, &append_token_rows); };
 }
 

@@ -88,6 +88,9 @@ std::string LineReader::take(size_t end) {
 }
 
 Result<Input> parse_jsonl(std::string_view line) {
+  if (line.find_first_not_of(" \t\r") == std::string_view::npos) {
+    return malformed("a blank line is no JSON");
+  }
   Result<json::value> parsed = json::parse(line);
   if (!parsed.ok()) return malformed(parsed.status().message());
   if (const auto* text = parsed->if_string()) return Input(to_string(*text));

@@ -145,12 +145,14 @@ Run define_search(CLI::App& app) {
                  "the texts' vectors: read from this .npy file, or written to it for the next time")
       ->type_name("FILE");
   app.add_option("--top-k", flags->top_k, "hits of a query; default 10")->type_name("K");
-  app.add_option("--rerank", flags->rerank,
-                 "a reranker, a folder or a hub id, that scores the best hits again")
-      ->type_name("MODEL");
+  CLI::Option* rerank =
+      app.add_option("--rerank", flags->rerank,
+                     "a reranker, a folder or a hub id, that scores the best hits again")
+          ->type_name("MODEL");
   app.add_option("--rerank-top", flags->rerank_top,
                  "so many hits are scored again, never fewer than --top-k; default 50")
-      ->type_name("N");
+      ->type_name("N")
+      ->needs(rerank);
   add_parsed(app, "--similarity", flags->similarity, similarity_or_null,
              "{cosine,dot,euclidean,manhattan}", "default: the model's, else cosine");
   add_parsed(app, "--storage", flags->storage, parse_storage, "{f32,bf16,int8}",

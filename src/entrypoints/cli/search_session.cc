@@ -121,6 +121,9 @@ Status SearchSession::index() {
     return invalid_argument_error("--similarity goes with embed only; this model gives {}",
                                   task_name(task_));
   }
+  if (task_ == Task::kSparse && flags_.storage != VectorStorage::kF32) {
+    return invalid_argument_error("--storage: sparse vectors are kept in f32");
+  }
   WDE_ASSIGN_OR_RETURN(
       index_, make_computed_index(*engine_, texts_, request(prompts_.document), options, console_));
   return {};

@@ -1,6 +1,9 @@
 // wde serve: the HTTP server, with TEI's spellings of flags and environment variables.
+#include <arpa/inet.h>
+
 #include <CLI/App.hpp>
 #include <algorithm>
+#include <array>
 #include <future>
 #include <memory>
 #include <string>
@@ -76,6 +79,13 @@ void add_hub_flags(CLI::App& app, ServeFlags& flags) {
       "TEI's flag: metrics are served at /metrics of --port, so only that port is taken");
 }
 
+// Docker and Kubernetes put a machine's name into HOSTNAME, which is no address to listen at.
+bool is_ip_address(const std::string& text) {
+  std::array<unsigned char, sizeof(in6_addr)> address;
+  return ::inet_pton(AF_INET, text.c_str(), address.data()) == 1 ||
+         ::inet_pton(AF_INET6, text.c_str(), address.data()) == 1;
+}
+
 // Flags that the command line left out take their environment variable: --max-batch-tokens is
 // MAX_BATCH_TOKENS. HF_TOKEN and the cache's variables are read where the hub is.
 void take_environment(CLI::App& app) {
@@ -90,6 +100,12 @@ void take_environment(CLI::App& app) {
     if (variable.name.starts_with(kPrompt) &&
         app.count("--prompt") + app.count("--prompt-name") > 0)
       continue;
+    if (variable.name == "HOSTNAME" && !is_ip_address(*value)) {
+      log::warning(
+          "HOSTNAME is {}, no IP address: listening where --hostname says, or at its default",
+          *value);
+      continue;
+    }
     option->add_result(*value);
     option->run_callback();
   }
@@ -108,6 +124,19 @@ Status check_flags(const ServeFlags& flags) {
         flags.server.port);
   }
   return check_model_named(flags.engine);
+}
+
+// TEI's pooling "splade" is a task here, and computes the whole of a sparse encoder.
+Status take_splade(ServeFlags& flags) {
+  EngineOptions& engine = flags.engine;
+  if (engine.pooling != "splade") return {};
+  if (engine.task.value_or(Task::kSparse) != Task::kSparse) {
+    return invalid_argument_error("--pooling splade: goes with --task sparse, not {}",
+                                  task_name(*engine.task));
+  }
+  engine.task = Task::kSparse;
+  engine.pooling.clear();
+  return {};
 }
 
 Status configure_log(const ServeFlags& flags) {
@@ -156,6 +185,8 @@ int run_serve(Context& context, CLI::App& app, ServeFlags& flags) {
     return report(context.console, status, Phase::kRequest);
   if (Status log = configure_log(flags); !log.ok())
     return report(context.console, log, Phase::kRequest);
+  if (Status taken = take_splade(flags); !taken.ok())
+    return report(context.console, taken, Phase::kRequest);
   settle(flags);
   log::info("loading {}", flags.engine.model);
   Result<std::unique_ptr<Engine>> engine = load_engine(flags.engine, context.console);
@@ -173,6 +204,7 @@ Run define_serve(CLI::App& app) {
   add_engine_flags(app, flags->engine);
   add_task_flag(app, flags->engine);
   add_hub_flags(app, *flags);
+  app.get_option("--auto-truncate")->excludes(app.get_option("--truncate"));
   return [flags, &app](Context& context) { return run_serve(context, app, *flags); };
 }
 
