@@ -1,4 +1,4 @@
-// GEMM: GFLOP/s of every backend at the shapes of MiniLM and BERT-base, and the share of the cores'
+// GEMM: GFLOP/s of every backend at the shapes of MiniLM, BERT-base, Qwen3-0.6B and Mistral-7B, and the share of the cores'
 // peak in the same precision that is measured right before and after.
 // Memory-bound ops: GB/s of what they read and write. "best" is the fastest round of a few
 // milliseconds: the machine's other tenants slow the mean.
@@ -157,8 +157,9 @@ bool can_time(const GemmBackend& backend, const GemmProblem& problem, const OpTa
 }
 
 void register_gemm(const OpTable& table) {
-  constexpr int64_t kShapes[][2] = {{384, 384}, {1152, 384}, {1536, 384}, {384, 1536},
-                                    {768, 768}, {3072, 768}, {768, 3072}};
+  constexpr int64_t kShapes[][2] = {{384, 384},   {1152, 384},  {1536, 384},  {384, 1536},
+                                    {768, 768},   {3072, 768},  {768, 3072},  {6144, 1024},
+                                    {1024, 3072}, {4096, 4096}, {4096, 14336}};
   for (const Precision& precision : kPrecisions) {
     for (const Activation activation : {Activation::kNone, Activation::kGeluErf}) {
       for (const int threads : {1, 2}) {

@@ -130,7 +130,7 @@ TEST(CodedGemm, HasTheBitsOfTheNumbers) {
 TEST(CodedGemm, RowsHaveTheSameBitsWhateverTheBatch) {
   const OpTable& table = *choose_op_table("cpu").value();
   OpRunner runner(table, 2);
-  const auto rows = RandomCodes::make(kKinds[1], 40, 900);
+  const auto rows = RandomCodes::make(kKinds[1], 40, 900);  // several stretches of k
   GemmProblem problem{.n = 40, .k = 900, .weights = WeightFormat::kCodes};
   problem.codes = *rows->code_layout();
   const auto product =

@@ -237,10 +237,12 @@ class TiledGemm final : public Gemm {
   // keep all threads busy; each chunk of them copies its block of x anew.
   Split split_for(int64_t m, int threads) const {
     const int64_t most = kernels_.block_rows;
-    if (threads == 1) return {most, ceil_div(m, most), panels(), 1};
-    const int64_t fair = ceil_div(ceil_div(m, threads), kernels_.tile_rows) * kernels_.tile_rows;
-    const int64_t rows = std::min(most, std::max(fair, 4 * kernels_.tile_rows));
+    const int64_t share = std::max(ceil_div(m, threads), 4 * kernels_.tile_rows);
+    // Equal ones, as many for each thread: a small rest would read all weights for its few rows.
+    const int64_t goal = ceil_div(share, ceil_div(share, most));
+    const int64_t rows = ceil_div(goal, kernels_.tile_rows) * kernels_.tile_rows;
     const int64_t blocks = ceil_div(m, rows);
+    if (threads == 1) return {rows, blocks, panels(), 1};
     const int64_t chunks = std::clamp<int64_t>(2 * threads / blocks, 1, panels());
     const int64_t chunk_panels = ceil_div(panels(), chunks);
     return {rows, blocks, chunk_panels, ceil_div(panels(), chunk_panels)};

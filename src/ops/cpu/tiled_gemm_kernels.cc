@@ -5,8 +5,10 @@
 //   - A slice of k: its part of a panel stays in L1 while all tiles of the block use it, and they
 //     prefetch the part that comes next. Sums go through scratch between slices, which changes no
 //     bit.
-//   - block_rows of x stay in L2 while all panels pass: where they lie, or in a copy widened to f32
-//     or quantized row by row.
+//   - A stretch of k: its part of block_rows of x stays in L2 while panels pass: where it lies, or
+//     in a copy widened to f32 or quantized row by row. Of short rows it is all of k; of long ones
+//     it is a part, so that the block still has rows enough to share each panel that is read, and
+//     the sums of a few panels wait in scratch, in L2 too, for the next stretch.
 // Every element of y is one chain of multiply-adds in the order of k, whatever the tile around it:
 // a row's bits depend on that row alone.
 #include "ops/cpu/tiled_gemm_kernels.h"
@@ -55,6 +57,12 @@ constexpr int64_t kSliceBytes = (kLanes > 8 ? 24 : 16) * 1024;
 // Of x; the smallest L2 we meet has 512 KiB.
 constexpr int64_t kBlockBytes = 256 * 1024;
 constexpr int64_t kMostBlockTiles = 24;
+// A block that is smaller than the largest takes this much of L2 before its k is cut.
+constexpr int64_t kMostWholeBytes = kBlockBytes / 4 * 5;
+// Where so many rows fill a block, or more, they are enough, and k is not cut into stretches.
+constexpr int64_t kEnoughRows = 60;
+// Of the sums that wait for the next stretch.
+constexpr int64_t kSumsBytes = 96 * 1024;
 // After so many steps, lines of what comes next are prefetched.
 constexpr int64_t kPrefetchSteps = 8;
 constexpr int64_t kScratchFloats = kTileRows * kPanelColumns;
@@ -96,17 +104,43 @@ int64_t copy_stride(int64_t k) {
   return (ceil_div(k, kElements) | 1) * kElements;
 }
 
+// How k and the panels are cut for a block of so many rows.
 template <class Form>
-int64_t block_rows(const TiledMatrix& matrix) {
-  const int64_t row_bytes = matrix.k * static_cast<int64_t>(sizeof(typename Form::X));
-  return kTileRows * std::clamp<int64_t>(kBlockBytes / (kTileRows * row_bytes), 4, kMostBlockTiles);
-}
+struct Blocking {
+  Blocking(const TiledMatrix& matrix, int64_t rows) {
+    const Slices<Form> slices(matrix.k, 1);
+    const int64_t tile_rows = tiles(rows) * kTileRows;
+    const int64_t tile_bytes = tiles(rows) * kScratchFloats * static_cast<int64_t>(sizeof(float));
+    stretch = slices.steps;
+    scratch_bytes = tile_bytes;
+    if (matrix.k * tile_rows * kValueBytes <= kMostWholeBytes) return;
+    const int64_t slice_bytes = slices.size * Form::kGroup * tile_rows * kValueBytes;
+    stretch = std::min(stretch, slices.size * std::max<int64_t>(1, kBlockBytes / slice_bytes));
+    if (stretch == slices.steps) return;
+    panels_together = std::max<int64_t>(2, kSumsBytes / tile_bytes);
+    scratch_bytes = std::max(2 * tile_bytes, kSumsBytes);  // never less for more rows
+  }
+
+  static int64_t most_rows(const TiledMatrix& matrix) {
+    // Decoding a panel costs as much for few rows as for many.
+    constexpr int64_t kEnough = forms::Decodes<Form> ? kTileRows * kMostBlockTiles : kEnoughRows;
+    const int64_t whole = kBlockBytes / (kTileRows * matrix.k * kValueBytes);
+    return kTileRows *
+           (whole * kTileRows < kEnough ? kMostBlockTiles : std::min(whole, kMostBlockTiles));
+  }
+
+  static constexpr int64_t kValueBytes = sizeof(typename Form::X);
+
+  int64_t stretch;              // steps of k, whole slices
+  int64_t panels_together = 1;  // whose sums are under way at once
+  int64_t scratch_bytes;        // of these sums
+};
 
 // Scratch for the sums, the rows' scales, the copy of x, a slice of decoded weights.
 template <class Form>
 struct Workspace {
   Workspace(const TiledMatrix& matrix, int64_t rows)
-      : scales_offset(tiles(rows) * kScratchFloats * static_cast<int64_t>(sizeof(float))),
+      : scales_offset(Blocking<Form>(matrix, rows).scratch_bytes),
         copy_offset(scales_offset + lines(rows * static_cast<int64_t>(sizeof(RowScale)))),
         decoded_offset(copy_offset + lines(rows * copy_stride<Form>(matrix.k) *
                                            static_cast<int64_t>(sizeof(typename Form::X)))),
@@ -342,10 +376,24 @@ struct PrefetchPlan {
   int64_t each = 0;
 };
 
-// `panels` neighbouring panels times the block's rows. `decoded` is for weights that are codes.
+// Neighbouring panels, [begin, end).
+struct Panels {
+  int64_t begin;
+  int64_t end;
+};
+
+// Steps of k, whole slices.
+struct Stretch {
+  int64_t begin;
+  int64_t end;
+};
+
+// A stretch of `panels` neighbouring panels times the block's rows. `next_stretch` is read
+// after it; `decoded` is for weights that are codes.
 template <class Form, class TY>
 void run_panels(const TiledMatrix& matrix, const GemmArgs& args, const TiledBlock& block,
-                const Rows<Form>& x, int64_t panel, int64_t panels, float* scratch,
+                const Rows<Form>& x, int64_t panel, int64_t panels, const Stretch& stretch,
+                const typename Form::Packed* next_stretch, float* scratch,
                 [[maybe_unused]] typename Form::Packed* decoded) {
   using Packed = typename Form::Packed;
   constexpr auto kCounts = std::make_integer_sequence<int, kTileRows>();
@@ -358,13 +406,13 @@ void run_panels(const TiledMatrix& matrix, const GemmArgs& args, const TiledBloc
                               : static_cast<const Packed*>(matrix.panels) + panel * panel_elements;
   const int64_t tile_count = tiles(block.row_count);
   const bool activates = matrix.activation != Activation::kNone;
-  for (int64_t begin = 0; begin < slices.steps; begin += slices.size) {
+  for (int64_t begin = stretch.begin; begin < stretch.end; begin += slices.size) {
     const int64_t steps = std::min(slices.size, slices.steps - begin);
     const bool last = begin + steps == slices.steps;
-    // The next slice, or the next panel's first. Groups of panels are left to the hardware.
-    const bool fetches =
-        !forms::Decodes<Form> && panels == 1 && (!last || panel + 1 < block.panel_end);
-    const Packed* next = fetches ? weights + (begin + steps) * kStepElements : nullptr;
+    const Packed* next =
+        begin + steps < stretch.end ? weights + (begin + steps) * kStepElements : next_stretch;
+    // Groups of panels are left to the hardware.
+    const bool fetches = !forms::Decodes<Form> && panels == 1 && next != nullptr;
     const int64_t bytes = steps * kStepElements * static_cast<int64_t>(sizeof(Packed));
     const Packed* slice = forms::Decodes<Form> ? nullptr : weights + begin * kStepElements;
     int64_t panel_stride = panel_elements;
@@ -411,6 +459,25 @@ void run_panels(const TiledMatrix& matrix, const GemmArgs& args, const TiledBloc
   }
 }
 
+// What is read after this panel's stretch: the next panel's, else the first panel's next one, else
+// the panel behind these. Null where nothing is, and for codes, which have no elements.
+template <class Form>
+const typename Form::Packed* next_stretch(const TiledMatrix& matrix, const TiledBlock& block,
+                                          const Panels& together, int64_t panel,
+                                          const Stretch& stretch) {
+  if (forms::Decodes<Form>) return nullptr;
+  const int64_t steps = ceil_div(matrix.k, Form::kGroup);
+  int64_t step = stretch.begin;
+  int64_t next = panel + 1;
+  if (next == together.end) {
+    step = stretch.end < steps ? stretch.end : 0;
+    next = stretch.end < steps ? together.begin : together.end;
+  }
+  if (next >= block.panel_end) return nullptr;
+  return static_cast<const typename Form::Packed*>(matrix.panels) +
+         (next * steps + step) * kPanelColumns * Form::kGroup;
+}
+
 template <class Form, class TX, class TY>
 void run_block(const TiledMatrix& matrix, const GemmArgs& args, const TiledBlock& block,
                void* memory) {
@@ -421,14 +488,28 @@ void run_block(const TiledMatrix& matrix, const GemmArgs& args, const TiledBlock
   const auto x = prepare_rows<Form, TX>(
       args.x, block, matrix.k, reinterpret_cast<RowScale*>(bytes + workspace.scales_offset),
       reinterpret_cast<typename Form::X*>(bytes + workspace.copy_offset));
+  const int64_t steps = ceil_div(matrix.k, Form::kGroup);
   const int64_t group =
       block.row_count <= kTileRows ? wide_panels(static_cast<int>(block.row_count)) : 1;
   int64_t panel = block.panel_begin;
-  for (; panel + group <= block.panel_end; panel += group) {
-    run_panels<Form, TY>(matrix, args, block, x, panel, group, scratch, decoded);
+  if (group > 1) {
+    for (; panel + group <= block.panel_end; panel += group) {
+      run_panels<Form, TY>(matrix, args, block, x, panel, group, {0, steps}, nullptr, scratch,
+                           decoded);
+    }
   }
-  for (; panel < block.panel_end; ++panel) {
-    run_panels<Form, TY>(matrix, args, block, x, panel, 1, scratch, decoded);
+  const Blocking<Form> blocking(matrix, block.row_count);
+  const int64_t panel_scratch = tiles(block.row_count) * kScratchFloats;
+  for (; panel < block.panel_end; panel += blocking.panels_together) {
+    const int64_t end = std::min(panel + blocking.panels_together, block.panel_end);
+    for (Stretch stretch = {0, 0}; stretch.begin < steps; stretch.begin = stretch.end) {
+      stretch.end = std::min(stretch.begin + blocking.stretch, steps);
+      for (int64_t p = panel; p < end; ++p) {
+        run_panels<Form, TY>(matrix, args, block, x, p, 1, stretch,
+                             next_stretch<Form>(matrix, block, {panel, end}, p, stretch),
+                             scratch + (p - panel) * panel_scratch, decoded);
+      }
+    }
   }
 }
 
@@ -445,7 +526,7 @@ TiledKernels kernels_of(const TiledMatrix& matrix) {
           .tile_rows = kTileRows,
           .k_group = Form::kGroup,
           .splits_words = std::is_same_v<Form, forms::WidenedBf16>,
-          .block_rows = block_rows<Form>(matrix),
+          .block_rows = Blocking<Form>::most_rows(matrix),
           .workspace_bytes = workspace_bytes<Form>,
           .run = matrix.output_dtype == DType::kBF16 ? run_block<Form, TX, bf16>
                                                      : run_block<Form, TX, float>};
