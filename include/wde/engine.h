@@ -40,6 +40,7 @@ struct ModelInfo {
   std::vector<std::string> labels;  // of kClassify and kClassifyTokens, in the logits' order
   int hidden_size = 0;              // columns of kHidden
   int embedding_size = 0;           // columns of kEmbed; 0 where it is not served
+  int sparse_size = 0;              // indices of sparse vectors are below it; 0 without kSparse
   int vocab_size = 0;               // token ids are below it
   int max_length = 0;               // tokens
   int max_batch_tokens = 0;         // of a batch that is no long text

@@ -128,7 +128,7 @@ constexpr ModelEntry kModels[] = {
     decoder<DecoderConfig::of_gemma3>("Gemma3TextModel", "Gemma 3's text decoder: EmbeddingGemma"),
     {"GPT2Model", "GPT-2 decoder", &Gpt2Model::traits, &Gpt2Model::load, kCausal},
     {"StaticEmbedding", "a table of token vectors: model2vec, StaticEmbedding, IDF query encoders",
-     &StaticEmbeddingModel::traits, &StaticEmbeddingModel::load},
+     &StaticEmbeddingModel::traits, &StaticEmbeddingModel::load, std::nullopt, true},
 };
 
 }  // namespace

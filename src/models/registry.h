@@ -25,6 +25,8 @@ struct ModelEntry {
   // Of a decoder: which tokens see which where its config.json does not say
   // (models/decoder_mask.h). Empty: the architecture has one mask only.
   std::optional<attention::MaskKind> decoder_mask = std::nullopt;
+  // A table of vectors: a token's does not depend on the others, and no heads lie beside it.
+  bool is_table = false;
 };
 
 std::span<const ModelEntry> model_entries();

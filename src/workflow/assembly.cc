@@ -128,6 +128,9 @@ ModelInfo describe(const Assembly& assembly) {
   info.route = settings.folder.route;
   info.hidden_size = settings.traits.hidden_size;
   info.embedding_size = settings.output.embedding_size;
+  const auto& tasks = settings.output.tasks;
+  const bool sparse = std::find(tasks.begin(), tasks.end(), Task::kSparse) != tasks.end();
+  info.sparse_size = sparse ? static_cast<int>(settings.traits.vocab_size) : 0;
   info.max_length = settings.limits.max_length;
   info.vocab_size = std::min(settings.limits.vocab_size, assembly.tokenizer->vocab_size());
   info.max_batch_tokens = static_cast<int>(assembly.memory_plan.budget.max_tokens);

@@ -82,9 +82,10 @@ std::vector<Task> tasks_of(heads::HeadKind kind) {
 CatalogSection architectures() {
   CatalogSection section{.title = "architectures"};
   for (const models::ModelEntry& entry : models::model_entries()) {
-    section.entries.push_back(
-        {.name = std::string(entry.architecture),
-         .description = fmt::format("{} (embed, hidden, multivector, hybrid)", entry.description)});
+    const auto* served =
+        entry.is_table ? "embed, hidden, sparse" : "embed, hidden, multivector, hybrid";
+    section.entries.push_back({.name = std::string(entry.architecture),
+                               .description = fmt::format("{} ({})", entry.description, served)});
     for (const heads::Recipe& recipe : heads::recipes()) {
       if (recipe.backbone != entry.architecture) continue;
       std::vector<Task> tasks = tasks_of(recipe.kind);

@@ -375,6 +375,44 @@ TEST(Binary, BenchComparesEveryDtype) {
   EXPECT_THAT(against_f32, ::testing::ElementsAre("bf16", "int8"));
 }
 
+// Each model by its own task, and by another that it serves.
+TEST(Binary, BenchMeasuresTheModelsTask) {
+  const struct {
+    const char* model;
+    const char* wanted;  // --task
+    const char* task;
+  } cases[] = {{"bert_rerank", "", "rerank"},       {"bert_rerank", "embed", "embed"},
+               {"bert_softmax", "", "classify"},    {"bert_tokens", "", "classify-tokens"},
+               {"bert_sparse", "sparse", "sparse"}, {"colbert_pylate", "", "multivector"},
+               {"qwen3_yes_no", "rerank", "rerank"}};
+  for (const auto& c : cases) {
+    std::vector<std::string> arguments = {"bench",
+                                          "-m",
+                                          wde::test::fixture(std::string("task_models/") + c.model),
+                                          "--dtype",
+                                          "f32,bf16",
+                                          "--attention-backend",
+                                          "flash",
+                                          "--executor",
+                                          "simple",
+                                          "--batch-sizes",
+                                          "4",
+                                          "--rounds",
+                                          "1",
+                                          "--seconds",
+                                          "0.001",
+                                          "--json",
+                                          "-"};
+    if (*c.wanted != 0) arguments.insert(arguments.end(), {"--task", c.wanted});
+    const Ended ended = run_wde(arguments);
+    ASSERT_EQ(ended.exit_code, 0) << c.model << " " << ended.err;
+    const auto report = json::parse(ended.out);
+    ASSERT_TRUE(report.ok()) << ended.out;
+    EXPECT_EQ(report->as_object().at("task").as_string(), c.task) << c.model;
+    EXPECT_GT(report->as_object().at("texts").at("tokens").at("median").as_double(), 0) << c.model;
+  }
+}
+
 TEST(Binary, BenchProfilesOps) {
   const std::vector<std::string> profile = {"bench",     "-m",    kModel,       "--profile",
                                             "--seconds", "0.001", "--executor", "simple",

@@ -54,19 +54,40 @@ TEST(Measure, QuantilesByNearestRank) {
   EXPECT_EQ(spread({4, 1, 2, 9}).median, 3);
 }
 
+std::vector<Answer> answers(const std::vector<std::vector<float>>& rows) {
+  std::vector<Answer> all;
+  for (const std::vector<float>& row : rows) all.push_back({row, 1});
+  return all;
+}
+
 TEST(Measure, DifferencesSeeBitsAndShapes) {
-  EXPECT_EQ(largest_difference({{1, 2}}, {{1, 2}}), 0);
-  EXPECT_EQ(largest_difference({{1, 2}, {3, 4}}, {{1, 2}, {3, 4.5f}}), 0.5);
-  EXPECT_GT(largest_difference({{0.0f}}, {{-0.0f}}), 0);
-  EXPECT_TRUE(std::isinf(largest_difference({{1}}, {{1, 2}})));
-  EXPECT_TRUE(std::isinf(largest_difference({{1}}, {})));
-  EXPECT_TRUE(std::isinf(largest_difference({{std::numeric_limits<float>::quiet_NaN()}}, {{1}})));
+  const auto difference = [](const std::vector<std::vector<float>>& a,
+                             const std::vector<std::vector<float>>& b) {
+    return largest_difference(answers(a), answers(b));
+  };
+  EXPECT_EQ(difference({{1, 2}}, {{1, 2}}), 0);
+  EXPECT_EQ(difference({{1, 2}, {3, 4}}, {{1, 2}, {3, 4.5f}}), 0.5);
+  EXPECT_GT(difference({{0.0f}}, {{-0.0f}}), 0);
+  EXPECT_TRUE(std::isinf(difference({{1}}, {{1, 2}})));
+  EXPECT_TRUE(std::isinf(difference({{1}}, {})));
+  EXPECT_TRUE(std::isinf(difference({{std::numeric_limits<float>::quiet_NaN()}}, {{1}})));
+}
+
+TEST(Measure, RequestsAreOfTheTask) {
+  const std::vector<std::string> texts = {"a", "bb"};
+  const auto hidden = requests_of(Task::kHidden, texts);
+  ASSERT_EQ(hidden.size(), 2u);
+  EXPECT_EQ(hidden[1].task, Task::kHidden);
+  EXPECT_EQ(std::get<std::string>(hidden[1].input), "bb");
+  const auto reranked = requests_of(Task::kRerank, texts);
+  EXPECT_EQ(std::get<TextPair>(reranked[1].input).first, "a");
+  EXPECT_EQ(std::get<TextPair>(reranked[1].input).second, "bb");
 }
 
 TEST(Measure, AClosedLoopKeepsItsBoundAndAnswersAll) {
   test::FakeEngine engine;
   const std::vector<std::string> texts = {"a", "bb", "ccc"};
-  const auto sample = closed_loop(engine, texts, 300, 4);
+  const auto sample = closed_loop(engine, requests_of(Task::kEmbed, texts), 300, 4);
   ASSERT_TRUE(sample.ok());
   EXPECT_GT(sample->documents_per_s, 0);
   EXPECT_NEAR(sample->tokens_per_s, 2 * sample->documents_per_s, 1e-6 * sample->tokens_per_s);
@@ -78,8 +99,9 @@ TEST(Measure, AFailedRequestEndsTheLoop) {
   test::FakeEngine engine;
   for (const std::string text : {"fail", "refuse"}) {
     const std::vector<std::string> texts = {"a", text};
-    EXPECT_FALSE(closed_loop(engine, texts, 100, 4).ok());
-    EXPECT_FALSE(embed_all(engine, texts).ok());
+    const std::vector<Request> requests = requests_of(Task::kEmbed, texts);
+    EXPECT_FALSE(closed_loop(engine, requests, 100, 4).ok());
+    EXPECT_FALSE(answer_all(engine, requests).ok());
   }
 }
 
@@ -133,6 +155,7 @@ BenchReport small_report() {
                      .commit = "c",
                      .model = "a<b>&\"c\"",
                      .architecture = "BertModel",
+                     .task = "embed",
                      .cpu = "cpu",
                      .cores = 2,
                      .threads = 2,
@@ -170,6 +193,7 @@ TEST(BenchReport, JsonHoldsEveryRow) {
   ASSERT_TRUE(parsed.ok());
   const auto& rows = parsed->as_object().at("results").as_array();
   ASSERT_EQ(rows.size(), 4u);
+  EXPECT_EQ(parsed->as_object().at("task").as_string(), "embed");
   EXPECT_EQ(rows[3].as_object().at("executor").as_string(), "double_buffer");
   EXPECT_EQ(rows[3].as_object().at("documents_per_s").as_object().at("median").as_double(), 80);
 }
@@ -210,17 +234,17 @@ TEST(BenchCheck, AllowsTheCoarserRounding) {
 
 TEST(BenchCheck, DifferencesAreSharesOfTheLargestComponent) {
   const BenchConfig f32{"f32", "flash", "simple"}, int8{"int8", "flash", "simple"};
-  const BenchCheck near = compare_answers(int8, {{10, -20.5f}}, f32, {{10, -20}});
+  const BenchCheck near = compare_answers(int8, answers({{10, -20.5f}}), f32, answers({{10, -20}}));
   EXPECT_EQ(near.largest_difference, 0.025);
   EXPECT_TRUE(near.passed());
-  EXPECT_FALSE(compare_answers(int8, {{10, 20}}, f32, {{10, -20}}).passed());
-  EXPECT_FALSE(compare_answers(int8, {{10}}, f32, {{10, -20}}).passed());
+  EXPECT_FALSE(compare_answers(int8, answers({{10, 20}}), f32, answers({{10, -20}})).passed());
+  EXPECT_FALSE(compare_answers(int8, answers({{10}}), f32, answers({{10, -20}})).passed());
   constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
-  EXPECT_FALSE(compare_answers(int8, {{kNaN}}, f32, {{1}}).passed());
-  EXPECT_FALSE(compare_answers(int8, {{1}}, f32, {{kNaN}}).passed());
+  EXPECT_FALSE(compare_answers(int8, answers({{kNaN}}), f32, answers({{1}})).passed());
+  EXPECT_FALSE(compare_answers(int8, answers({{1}}), f32, answers({{kNaN}})).passed());
   // Of one dtype and backend only equal bits pass, however large the vectors.
-  EXPECT_TRUE(compare_answers(f32, {{0, 1e9f}}, f32, {{0, 1e9f}}).passed());
-  EXPECT_FALSE(compare_answers(f32, {{-0.0f, 1e9f}}, f32, {{0, 1e9f}}).passed());
+  EXPECT_TRUE(compare_answers(f32, answers({{0, 1e9f}}), f32, answers({{0, 1e9f}})).passed());
+  EXPECT_FALSE(compare_answers(f32, answers({{-0.0f, 1e9f}}), f32, answers({{0, 1e9f}})).passed());
 }
 
 ProfileReport small_profile() {
@@ -264,13 +288,13 @@ TEST(BenchProfile, JsonHoldsEveryOp) {
 TEST(BenchProfile, GoesThroughAllTextsAndFailsWithTheFirstError) {
   test::FakeEngine engine;
   const std::vector<std::string> texts = {"a", "bb", "ccc"};
-  const auto report = profile_bulk(engine, texts, 0.001);
+  const auto report = profile_bulk(engine, requests_of(Task::kEmbed, texts), 0.001);
   ASSERT_TRUE(report.ok()) << report.status().message();
   EXPECT_GT(report->documents, 0u);
   EXPECT_EQ(report->documents % texts.size(), 0u);
   EXPECT_NEAR(report->tokens, 2.0 * static_cast<double>(report->documents), 1e-6 * report->tokens);
   const std::vector<std::string> failing = {"a", "fail"};
-  EXPECT_FALSE(profile_bulk(engine, failing, 0.001).ok());
+  EXPECT_FALSE(profile_bulk(engine, requests_of(Task::kEmbed, failing), 0.001).ok());
 }
 
 TEST(ProgressText, SaysRatesAndWhatIsLeft) {

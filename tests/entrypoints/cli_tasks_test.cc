@@ -145,6 +145,12 @@ TEST(TaskCommands, InfoTellsTasksAndLabels) {
               HasSubstr("embed, hidden"));
 }
 
+// What a vector database wants to know, more than the tokenizer has words.
+TEST(TaskCommands, InfoTellsTheSizeOfSparseVectors) {
+  const Ended ended = run_wde({"info", "--json", "-m", model("bert_sparse"), "--task", "sparse"});
+  EXPECT_THAT(ended.out, HasSubstr("\"sparse_size\":307,\"vocab_size\":301"));
+}
+
 TEST(TaskCommands, ListShowsArchitecturesWithTheirTasks) {
   const Ended ended = run_wde({"list"});
   EXPECT_THAT(ended.out, HasSubstr("BertForSequenceClassification"));

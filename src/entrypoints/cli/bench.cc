@@ -94,9 +94,11 @@ Status write_found(const BenchFlags& flags, const std::string& table, const std:
 int run_profiles(Context& context, const std::vector<Contestant>& contestants,
                  const std::vector<std::string>& texts, const BenchFlags& flags) {
   std::vector<ProfileReport> reports;
+  const Task task = flags.engine.task.value_or(contestants.front().engine->info().tasks.front());
+  const std::vector<Request> requests = requests_of(task, texts);
   for (const Contestant& contestant : contestants) {
     context.console.show("profiling " + contestant.config.name());
-    Result<ProfileReport> profile = profile_bulk(*contestant.engine, texts, flags.seconds);
+    Result<ProfileReport> profile = profile_bulk(*contestant.engine, requests, flags.seconds);
     if (!profile.ok()) return report(context.console, profile.status(), Phase::kRequest);
     profile->config = contestant.config.name();
     reports.push_back(std::move(profile).value());
@@ -159,7 +161,8 @@ int run_memory(Context& context, const BenchFlags& flags) {
 int run_throughput(Context& context, const std::vector<Contestant>& contestants,
                    const std::vector<std::string>& texts, const BenchFlags& flags) {
   const Result<BenchReport> found = measure_throughput(contestants, texts,
-                                                       {.threads = threads_used(flags),
+                                                       {.task = flags.engine.task,
+                                                        .threads = threads_used(flags),
                                                         .batch_sizes = flags.batch_sizes,
                                                         .rounds = flags.rounds,
                                                         .seconds = flags.seconds},
@@ -197,9 +200,11 @@ Run define_bench(CLI::App& app) {
   app.footer(
       "Examples:\n  wde bench -m MODEL\n"
       "  wde bench -m MODEL texts.txt --dtype f32,bf16,int8 --json report.json --svg report.svg\n"
+      "  wde bench -m MODEL --task hidden\n"
       "  wde bench -m MODEL --tokenize texts.txt\n"
       "  wde bench -m MODEL --memory --dtype f32,bf16 --max-length 512\n"
       "  wde bench -m MODEL --profile --dtype int8 --attention-backend flash --executor simple\n"
+      "The task is --task's, else the model's first; reranked are all texts for the first one.\n"
       "--dtype, --attention-backend and --executor take lists; without them every usable backend "
       "and\n"
       "executor is measured. Of a file of texts, the first 256 lines are used, with --tokenize "
@@ -245,9 +250,10 @@ Run define_bench(CLI::App& app) {
                  "write a JSON report to FILE, or instead of the table to -")
       ->type_name("FILE");
   add_engine_flags(app, flags->engine);
+  add_task_flag(app, flags->engine);
   for (const char* computing :
-       {"--workflow", "--pooling", "--normalize", "--max-length", "--dtype", "--device", "--isa",
-        "--attention-backend", "--gemm-backend", "--executor", "--data-parallel",
+       {"--task", "--workflow", "--pooling", "--normalize", "--max-length", "--dtype", "--device",
+        "--isa", "--attention-backend", "--gemm-backend", "--executor", "--data-parallel",
         "--memory-utilization", "--max-batch-tokens", "--max-batch-requests", "--long-text-tokens",
         "--max-queued-requests", "--request-threads"}) {
     tokenize->excludes(app.get_option(computing));

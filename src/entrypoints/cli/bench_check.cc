@@ -19,10 +19,10 @@ double rounding(const std::string& dtype) {
   return dtype == "bf16" ? 0.04 : 0.2;
 }
 
-double largest_magnitude(const std::vector<std::vector<float>>& rows) {
+double largest_magnitude(std::span<const Answer> answers) {
   double largest = 0;
-  for (const std::vector<float>& row : rows) {
-    for (const float value : row) largest = std::max(largest, std::abs(double{value}));
+  for (const Answer& answer : answers) {
+    for (const float value : answer.numbers) largest = std::max(largest, std::abs(double{value}));
   }
   return largest;
 }
@@ -49,11 +49,11 @@ double allowed_difference(const BenchConfig& config, const BenchConfig& referenc
   return std::max(rounding(config.dtype), rounding(reference.dtype));
 }
 
-BenchCheck compare_answers(const BenchConfig& config, const std::vector<std::vector<float>>& rows,
+BenchCheck compare_answers(const BenchConfig& config, std::span<const Answer> answers,
                            const BenchConfig& reference,
-                           const std::vector<std::vector<float>>& reference_rows) {
-  double difference = largest_difference(rows, reference_rows);
-  const double magnitude = largest_magnitude(reference_rows);
+                           std::span<const Answer> reference_answers) {
+  double difference = largest_difference(answers, reference_answers);
+  const double magnitude = largest_magnitude(reference_answers);
   if (difference > 0 && magnitude > 0) {  // and stays above 0
     difference = std::max(difference / magnitude, std::numeric_limits<double>::denorm_min());
   }

@@ -19,8 +19,7 @@ size_t reference_of(std::span<const BenchConfig> configs, size_t index);
 double allowed_difference(const BenchConfig& config, const BenchConfig& reference);
 
 // The answers of both to the same texts, a row a text.
-BenchCheck compare_answers(const BenchConfig& config, const std::vector<std::vector<float>>& rows,
-                           const BenchConfig& reference,
-                           const std::vector<std::vector<float>>& reference_rows);
+BenchCheck compare_answers(const BenchConfig& config, std::span<const Answer> answers,
+                           const BenchConfig& reference, std::span<const Answer> reference_answers);
 
 }  // namespace wde::cli

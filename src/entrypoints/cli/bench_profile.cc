@@ -85,19 +85,20 @@ json::object to_json(const ProfileReport& report) {
 
 }  // namespace
 
-Result<ProfileReport> profile_bulk(Engine& engine, std::span<const std::string> texts,
+Result<ProfileReport> profile_bulk(Engine& engine, std::span<const Request> requests,
                                    double seconds) {
   ProfileReport report{.threads = engine.info().threads};
   const auto in_flight = static_cast<size_t>(engine.info().max_batch_requests) * 4;
-  WDE_RETURN_IF_ERROR(closed_loop(engine, texts, texts.size(), in_flight).status());
+  WDE_RETURN_IF_ERROR(closed_loop(engine, requests, requests.size(), in_flight).status());
   engine.take_profile();
   const double before = peak_gflops(engine.info().dtype, report.threads);
   const auto begin = std::chrono::steady_clock::now();
   do {
-    WDE_ASSIGN_OR_RETURN(const Sample sample, closed_loop(engine, texts, texts.size(), in_flight));
-    report.documents += texts.size();
+    WDE_ASSIGN_OR_RETURN(const Sample sample,
+                         closed_loop(engine, requests, requests.size(), in_flight));
+    report.documents += requests.size();
     report.tokens +=
-        sample.tokens_per_s / sample.documents_per_s * static_cast<double>(texts.size());
+        sample.tokens_per_s / sample.documents_per_s * static_cast<double>(requests.size());
     report.wall_seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   } while (report.wall_seconds < seconds);

@@ -21,7 +21,7 @@ struct ProfileReport {
 
 // Goes through all texts, as many under way as the engine takes, for about `seconds`. The engine
 // must have been loaded with EngineOptions.profile. Errors: the first request's that fails.
-Result<ProfileReport> profile_bulk(Engine& engine, std::span<const std::string> texts,
+Result<ProfileReport> profile_bulk(Engine& engine, std::span<const Request> requests,
                                    double seconds);
 
 std::string profile_table(std::span<const ProfileReport> reports);

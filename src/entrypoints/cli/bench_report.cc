@@ -45,8 +45,8 @@ std::string machine_line(const BenchReport& report) {
 }
 
 std::string head(const BenchReport& report) {
-  std::string text =
-      fmt::format("{} ({}) on {}\n", report.model, report.architecture, machine_line(report));
+  std::string text = fmt::format("{} ({}), {}, on {}\n", report.model, report.architecture,
+                                 report.task, machine_line(report));
   text += fmt::format(
       "wde {} ({}), {} texts of {:.0f} … {:.0f} tokens (median {:.0f}), {} round{}: "
       "median [min … max]\n",
@@ -97,6 +97,7 @@ std::string bench_json(const BenchReport& report) {
            {"cpu", report.cpu}, {"cores", report.cores}, {"memory_bytes", report.memory_bytes}}},
       {"model", report.model},
       {"architecture", report.architecture},
+      {"task", report.task},
       {"threads", report.threads},
       {"texts", json::object{{"count", report.texts}, {"tokens", to_json(report.text_tokens)}}},
       {"rounds", report.rounds},
@@ -107,7 +108,7 @@ std::string bench_json(const BenchReport& report) {
 
 std::string bench_svg(const BenchReport& report) {
   Plot plot{
-      .title = "Throughput and latency of " + report.model,
+      .title = fmt::format("Throughput and latency of {}, {}", report.model, report.task),
       .subtitle = fmt::format("{}; {} texts, median {:.0f} tokens; points: requests under way",
                               machine_line(report), report.texts, report.text_tokens.median),
       .x_label = "documents per second (median of rounds)",

@@ -42,6 +42,7 @@ struct BenchReport {
   std::string commit;
   std::string model;
   std::string architecture;
+  std::string task;
   std::string cpu;
   int cores = 0;
   int threads = 0;

@@ -44,19 +44,22 @@ std::vector<BenchConfig> configurations(const EngineOptions& options) {
   return configs;
 }
 
-// Answers first, speed later: what computes something else is not compared.
+// Answers first, speed later: what computes something else is not compared. A token's label may
+// change with the rounding, and with it what spans there are: of another dtype they say nothing.
 Result<std::vector<BenchCheck>> check_answers(const std::vector<Contestant>& contestants,
-                                              const std::vector<std::string>& texts) {
+                                              const std::vector<Request>& requests,
+                                              Spread* tokens) {
   std::vector<BenchConfig> configs;
   for (const Contestant& contestant : contestants) configs.push_back(contestant.config);
-  std::vector<std::vector<std::vector<float>>> answers;
+  std::vector<std::vector<Answer>> answers;
   std::vector<BenchCheck> checks;
   for (size_t i = 0; i < contestants.size(); ++i) {
-    WDE_ASSIGN_OR_RETURN(std::vector<std::vector<float>> embeddings,
-                         embed_all(*contestants[i].engine, texts));
-    answers.push_back(std::move(embeddings));
+    WDE_ASSIGN_OR_RETURN(std::vector<Answer> own, answer_all(*contestants[i].engine, requests));
+    answers.push_back(std::move(own));
     if (i == 0) continue;
     const size_t reference = reference_of(configs, i);
+    const bool labels = requests.front().task == Task::kClassifyTokens;
+    if (labels && configs[i].dtype != configs[reference].dtype) continue;
     const BenchCheck check =
         compare_answers(configs[i], answers[i], configs[reference], answers[reference]);
     if (!check.passed()) {
@@ -66,32 +69,26 @@ Result<std::vector<BenchCheck>> check_answers(const std::vector<Contestant>& con
     }
     checks.push_back(check);
   }
-  return checks;
-}
-
-Result<Spread> token_counts(const Engine& engine, const std::vector<std::string>& texts) {
   std::vector<double> counts;
-  for (const std::string& text : texts) {
-    WDE_ASSIGN_OR_RETURN(const std::vector<int32_t> ids, engine.tokenizer().token_ids(text, true));
-    counts.push_back(static_cast<double>(
-        std::min<size_t>(ids.size(), static_cast<size_t>(engine.info().max_length))));
-  }
-  return spread(counts);
+  for (const Answer& answer : answers.front()) counts.push_back(answer.tokens);
+  *tokens = spread(counts);
+  return checks;
 }
 
 // Every round goes through all texts, as often as fill the time, so that each sees the same
 // lengths. The first contestant's warm-up decides for all.
 Result<size_t> warm_up(const std::vector<Contestant>& contestants,
-                       const std::vector<std::string>& texts, size_t batch_size, double seconds) {
+                       const std::vector<Request>& requests, size_t batch_size, double seconds) {
   double documents_per_s = 0;
   for (const Contestant& contestant : contestants) {
     WDE_ASSIGN_OR_RETURN(const Sample sample,
-                         closed_loop(*contestant.engine, texts,
-                                     std::max(texts.size() / 4, 2 * batch_size), batch_size));
+                         closed_loop(*contestant.engine, requests,
+                                     std::max(requests.size() / 4, 2 * batch_size), batch_size));
     if (documents_per_s == 0) documents_per_s = sample.documents_per_s;
   }
   const double least = std::max(seconds * documents_per_s, 2.0 * static_cast<double>(batch_size));
-  return texts.size() * static_cast<size_t>(std::ceil(least / static_cast<double>(texts.size())));
+  return requests.size() *
+         static_cast<size_t>(std::ceil(least / static_cast<double>(requests.size())));
 }
 
 BenchRow summarise(const BenchConfig& config, int batch_size, size_t requests,
@@ -111,26 +108,26 @@ BenchRow summarise(const BenchConfig& config, int batch_size, size_t requests,
 }
 
 Result<std::vector<BenchRow>> measure_batch_size(const std::vector<Contestant>& contestants,
-                                                 const std::vector<std::string>& texts,
+                                                 const std::vector<Request>& requests,
                                                  int batch_size, const ThroughputOptions& options,
                                                  Console& console) {
   const auto in_flight = static_cast<size_t>(batch_size);
   console.show(fmt::format("batch size {}: warming up", batch_size));
-  WDE_ASSIGN_OR_RETURN(const size_t requests,
-                       warm_up(contestants, texts, in_flight, options.seconds));
+  WDE_ASSIGN_OR_RETURN(const size_t count,
+                       warm_up(contestants, requests, in_flight, options.seconds));
   std::vector<std::vector<Sample>> samples(contestants.size());
   for (int round = 0; round < options.rounds; ++round) {
     for (size_t i = 0; i < contestants.size(); ++i) {
       console.show(fmt::format("batch size {}: round {} of {}: {}", batch_size, round + 1,
                                options.rounds, contestants[i].config.name()));
       WDE_ASSIGN_OR_RETURN(const Sample sample,
-                           closed_loop(*contestants[i].engine, texts, requests, in_flight));
+                           closed_loop(*contestants[i].engine, requests, count, in_flight));
       samples[i].push_back(sample);
     }
   }
   std::vector<BenchRow> rows;
   for (size_t i = 0; i < contestants.size(); ++i) {
-    rows.push_back(summarise(contestants[i].config, batch_size, requests, samples[i]));
+    rows.push_back(summarise(contestants[i].config, batch_size, count, samples[i]));
   }
   return rows;
 }
@@ -159,7 +156,6 @@ Result<std::vector<Contestant>> load_contestants(const EngineOptions& options, C
   std::vector<Contestant> contestants;
   for (const BenchConfig& config : configs) {
     EngineOptions own = options;
-    own.task = Task::kEmbed;
     own.dtype = config.dtype;
     own.attention_backend = config.attention_backend;
     own.executor = config.executor;
@@ -180,22 +176,24 @@ Result<BenchReport> measure_throughput(const std::vector<Contestant>& contestant
                                        const std::vector<std::string>& texts,
                                        const ThroughputOptions& options, Console& console) {
   const ModelInfo& info = contestants.front().engine->info();
+  const Task task = options.task.value_or(info.tasks.front());
+  const std::vector<Request> requests = requests_of(task, texts);
   BenchReport report{.version = version(),
                      .commit = build_commit(),
                      .model = info.model,
                      .architecture = info.architecture,
+                     .task = std::string(task_name(task)),
                      .cpu = cpu_name(),
                      .cores = available_cores(),
                      .threads = options.threads,
                      .memory_bytes = available_memory_bytes(),
                      .texts = texts.size(),
                      .rounds = options.rounds};
-  WDE_ASSIGN_OR_RETURN(report.text_tokens, token_counts(*contestants.front().engine, texts));
   console.show("checking the answers");
-  WDE_ASSIGN_OR_RETURN(report.checks, check_answers(contestants, texts));
+  WDE_ASSIGN_OR_RETURN(report.checks, check_answers(contestants, requests, &report.text_tokens));
   for (const int batch_size : options.batch_sizes) {
     WDE_ASSIGN_OR_RETURN(const std::vector<BenchRow> rows,
-                         measure_batch_size(contestants, texts, batch_size, options, console));
+                         measure_batch_size(contestants, requests, batch_size, options, console));
     report.rows.insert(report.rows.end(), rows.begin(), rows.end());
   }
   // Measured batch size by batch size, read configuration by configuration.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@ struct Contestant {
 };
 
 struct ThroughputOptions {
+  std::optional<Task> task;      // unset: the first that the model serves
   int threads = 0;               // for the report: what each contestant computes with
   std::vector<int> batch_sizes;  // requests under way
   int rounds = 0;

@@ -54,6 +54,47 @@ class Loop {
   Status error_;
 };
 
+// The score of each label, by its name.
+std::vector<float> label_scores(std::vector<LabelScore> labels) {
+  std::sort(labels.begin(), labels.end(),
+            [](const LabelScore& a, const LabelScore& b) { return a.label < b.label; });
+  std::vector<float> scores;
+  for (const LabelScore& label : labels) scores.push_back(label.score);
+  return scores;
+}
+
+// A weight for each entry of the vocabulary.
+std::vector<float> spread_out(const SparseVector& sparse, int size) {
+  std::vector<float> weights(static_cast<size_t>(size));
+  for (size_t i = 0; i < sparse.indices.size(); ++i) {
+    weights[static_cast<size_t>(sparse.indices[i])] = sparse.values[i];
+  }
+  return weights;
+}
+
+std::vector<float> span_scores(const std::vector<LabelledSpan>& spans) {
+  std::vector<float> numbers;
+  for (const LabelledSpan& span : spans) {
+    numbers.insert(numbers.end(), {static_cast<float>(span.begin), static_cast<float>(span.end)});
+    numbers.push_back(span.score);
+  }
+  return numbers;
+}
+
+std::vector<float> numbers_of(Response response, int sparse_size) {
+  std::vector<float> numbers = std::move(response.values);
+  const auto append = [&numbers](const std::vector<float>& more) {
+    numbers.insert(numbers.end(), more.begin(), more.end());
+  };
+  if (response.task == Task::kSparse || response.task == Task::kHybrid) {
+    append(spread_out(response.sparse, sparse_size));
+  }
+  append(response.token_vectors.values);
+  append(label_scores(std::move(response.labels)));
+  append(span_scores(response.spans));
+  return numbers;
+}
+
 }  // namespace
 
 double quantile(std::vector<double> values, double q) {
@@ -74,13 +115,22 @@ Spread spread(const std::vector<double>& values) {
   return {ascending.front(), median, ascending.back()};
 }
 
-Result<Sample> closed_loop(Engine& engine, std::span<const std::string> texts, size_t requests,
+std::vector<Request> requests_of(Task task, std::span<const std::string> texts) {
+  std::vector<Request> requests(texts.size());
+  for (size_t i = 0; i < texts.size(); ++i) {
+    requests[i].task = task;
+    requests[i].input = texts[i];
+    if (task == Task::kRerank) requests[i].input = TextPair{texts[0], texts[i]};
+  }
+  return requests;
+}
+
+Result<Sample> closed_loop(Engine& engine, std::span<const Request> requests, size_t count,
                            size_t in_flight) {
-  Loop loop(requests);
+  Loop loop(count);
   const Clock::time_point start = Clock::now();
-  for (size_t i = 0; i < requests && loop.wait_below(in_flight); ++i) {
-    Request request;
-    request.input = texts[i % texts.size()];
+  for (size_t i = 0; i < count && loop.wait_below(in_flight); ++i) {
+    Request request = requests[i % requests.size()];
     loop.begin();
     const Clock::time_point submitted = Clock::now();
     const Result<RequestId> accepted = engine.submit_when_room(
@@ -91,34 +141,33 @@ Result<Sample> closed_loop(Engine& engine, std::span<const std::string> texts, s
   loop.wait_below(1);
   WDE_RETURN_IF_ERROR(loop.error());
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-  return Sample{static_cast<double>(requests) / seconds,
-                static_cast<double>(loop.tokens()) / seconds, quantile(loop.latencies_ms(), 0.5),
-                quantile(loop.latencies_ms(), 0.99)};
+  return Sample{static_cast<double>(count) / seconds, static_cast<double>(loop.tokens()) / seconds,
+                quantile(loop.latencies_ms(), 0.5), quantile(loop.latencies_ms(), 0.99)};
 }
 
-Result<std::vector<std::vector<float>>> embed_all(Engine& engine,
-                                                  std::span<const std::string> texts) {
-  std::vector<Request> requests(texts.size());
-  for (size_t i = 0; i < texts.size(); ++i) requests[i].input = texts[i];
-  std::vector<std::vector<float>> embeddings;
-  for (Result<Response>& response : engine.run_all(std::move(requests))) {
+Result<std::vector<Answer>> answer_all(Engine& engine, std::span<const Request> requests) {
+  std::vector<Answer> answers;
+  const int sparse_size = engine.info().sparse_size;
+  for (Result<Response>& response : engine.run_all({requests.begin(), requests.end()})) {
     if (!response.ok()) return response.status();
-    embeddings.push_back(std::move(response->values));
+    const int tokens = response->tokens;
+    answers.push_back({numbers_of(std::move(response).value(), sparse_size), tokens});
   }
-  return embeddings;
+  return answers;
 }
 
-double largest_difference(const std::vector<std::vector<float>>& a,
-                          const std::vector<std::vector<float>>& b) {
+double largest_difference(std::span<const Answer> a, std::span<const Answer> b) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   if (a.size() != b.size()) return kInfinity;
   double largest = 0;
   for (size_t row = 0; row < a.size(); ++row) {
-    if (a[row].size() != b[row].size()) return kInfinity;
-    for (size_t i = 0; i < a[row].size(); ++i) {
-      if (std::bit_cast<uint32_t>(a[row][i]) == std::bit_cast<uint32_t>(b[row][i])) continue;
+    const std::vector<float>& left = a[row].numbers;
+    const std::vector<float>& right = b[row].numbers;
+    if (left.size() != right.size()) return kInfinity;
+    for (size_t i = 0; i < left.size(); ++i) {
+      if (std::bit_cast<uint32_t>(left[i]) == std::bit_cast<uint32_t>(right[i])) continue;
       const double difference =
-          std::abs(static_cast<double>(a[row][i]) - static_cast<double>(b[row][i]));
+          std::abs(static_cast<double>(left[i]) - static_cast<double>(right[i]));
       if (std::isnan(difference)) return kInfinity;
       // -0 and 0 are equal numbers of different bits.
       largest = std::max({largest, difference, std::numeric_limits<double>::denorm_min()});

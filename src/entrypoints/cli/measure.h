@@ -31,17 +31,25 @@ double quantile(std::vector<double> values, double q);
 // empty.
 Spread spread(const std::vector<double>& values);
 
-// Embeds `requests` texts, going round in `texts`, with `in_flight` of them under way from first to
-// last. Errors: of any request.
-Result<Sample> closed_loop(Engine& engine, std::span<const std::string> texts, size_t requests,
+// A request of the task for each text; of kRerank, the first text is the query of all.
+std::vector<Request> requests_of(Task task, std::span<const std::string> texts);
+
+// Has so many requests answered, going round in `requests`, with `in_flight` of them under way from
+// first to last. Errors: of any request.
+Result<Sample> closed_loop(Engine& engine, std::span<const Request> requests, size_t count,
                            size_t in_flight);
 
-// One embedding for each text.
-Result<std::vector<std::vector<float>>> embed_all(Engine& engine,
-                                                  std::span<const std::string> texts);
+// What one request was answered: its numbers, in an order that does not depend on them (labels by
+// name, weights by token id), and the tokens that it took.
+struct Answer {
+  std::vector<float> numbers;
+  int tokens = 0;
+};
+
+// In the order of the requests. Errors: of any request.
+Result<std::vector<Answer>> answer_all(Engine& engine, std::span<const Request> requests);
 // The largest difference of two components at the same place; 0 only for equal bits, infinity for
 // different shapes or a NaN in one of them.
-double largest_difference(const std::vector<std::vector<float>>& a,
-                          const std::vector<std::vector<float>>& b);
+double largest_difference(std::span<const Answer> a, std::span<const Answer> b);
 
 }  // namespace wde::cli

@@ -57,12 +57,13 @@ constexpr int64_t kSliceBytes = (kLanes > 8 ? 24 : 16) * 1024;
 // Of x; the smallest L2 we meet has 512 KiB.
 constexpr int64_t kBlockBytes = 256 * 1024;
 constexpr int64_t kMostBlockTiles = 24;
-// A block that is smaller than the largest takes this much of L2 before its k is cut.
+constexpr int64_t kFewestBlockTiles = 4;
+// Rows up to this long are short: a block of them is enough with all of k.
+constexpr int64_t kShortRowBytes = 6 * 1024;
+// A block of so few long rows as these is not cut into stretches either.
 constexpr int64_t kMostWholeBytes = kBlockBytes / 4 * 5;
-// Where so many rows fill a block, or more, they are enough, and k is not cut into stretches.
-constexpr int64_t kEnoughRows = 60;
 // Of the sums that wait for the next stretch.
-constexpr int64_t kSumsBytes = 96 * 1024;
+constexpr int64_t kSumsBytes = (kLanes > 8 ? 256 : 96) * 1024;
 // After so many steps, lines of what comes next are prefetched.
 constexpr int64_t kPrefetchSteps = 8;
 constexpr int64_t kScratchFloats = kTileRows * kPanelColumns;
@@ -113,7 +114,7 @@ struct Blocking {
     const int64_t tile_bytes = tiles(rows) * kScratchFloats * static_cast<int64_t>(sizeof(float));
     stretch = slices.steps;
     scratch_bytes = tile_bytes;
-    if (matrix.k * tile_rows * kValueBytes <= kMostWholeBytes) return;
+    if (has_short_rows(matrix) || matrix.k * tile_rows * kValueBytes <= kMostWholeBytes) return;
     const int64_t slice_bytes = slices.size * Form::kGroup * tile_rows * kValueBytes;
     stretch = std::min(stretch, slices.size * std::max<int64_t>(1, kBlockBytes / slice_bytes));
     if (stretch == slices.steps) return;
@@ -121,12 +122,14 @@ struct Blocking {
     scratch_bytes = std::max(2 * tile_bytes, kSumsBytes);  // never less for more rows
   }
 
+  // Decoding a panel costs as much for few rows as for many: of codes, blocks are always large.
+  static bool has_short_rows(const TiledMatrix& matrix) {
+    return !forms::Decodes<Form> && matrix.k * kValueBytes <= kShortRowBytes;
+  }
   static int64_t most_rows(const TiledMatrix& matrix) {
-    // Decoding a panel costs as much for few rows as for many.
-    constexpr int64_t kEnough = forms::Decodes<Form> ? kTileRows * kMostBlockTiles : kEnoughRows;
-    const int64_t whole = kBlockBytes / (kTileRows * matrix.k * kValueBytes);
-    return kTileRows *
-           (whole * kTileRows < kEnough ? kMostBlockTiles : std::min(whole, kMostBlockTiles));
+    if (!has_short_rows(matrix)) return kTileRows * kMostBlockTiles;
+    return kTileRows * std::clamp<int64_t>(kBlockBytes / (kTileRows * matrix.k * kValueBytes),
+                                           kFewestBlockTiles, kMostBlockTiles);
   }
 
   static constexpr int64_t kValueBytes = sizeof(typename Form::X);
