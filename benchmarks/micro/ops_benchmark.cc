@@ -1,5 +1,5 @@
-// GEMM: GFLOP/s of every backend at the shapes of MiniLM, BERT-base, Qwen3-0.6B and Mistral-7B, and the share of the cores'
-// peak in the same precision that is measured right before and after.
+// GEMM: GFLOP/s of every backend at the shapes of MiniLM, BERT-base, Qwen3-0.6B and Mistral-7B, and
+// the share of the cores' peak in the same precision that is measured right before and after.
 // Memory-bound ops: GB/s of what they read and write. "best" is the fastest round of a few
 // milliseconds: the machine's other tenants slow the mean.
 //   wde_ops --benchmark_filter='gemm/tiled/avx2/f32/none/threads:1'

@@ -31,8 +31,8 @@ const std::vector<json::value>& golden_files() {
   return parsed;
 }
 
-// Calls visit(golden) for each element of the files' section `key`, where they have it, and says how
-// many there are.
+// Calls visit(golden) for each element of the files' section `key`, where they have it, and says
+// how many there are.
 template <class Visit>
 size_t for_each_golden(std::string_view key, const Visit& visit) {
   size_t visited = 0;
