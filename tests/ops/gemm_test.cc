@@ -330,8 +330,9 @@ std::vector<double> rows_alone(OpRunner& runner, const Gemm& product, const Tens
   return runner.download(y.slice_rows(0, count));
 }
 
-void check_invariance(const OpTable& table, const GemmBackend& backend,
-                      const GemmProblem& problem) {
+// Of batches of 1 to 70 rows, every `step`th.
+void check_invariance(const OpTable& table, const GemmBackend& backend, const GemmProblem& problem,
+                      int64_t step = 1) {
   OpRunner one(table, 1);
   if (!backend.refusal(problem, one.device(), table).empty()) return;
   SCOPED_TRACE(fmt::format("{} on {}/{}, {}, k = {}", backend.name, table.device_kind, table.name,
@@ -347,7 +348,7 @@ void check_invariance(const OpTable& table, const GemmBackend& backend,
   if (table.device_kind == "cpu") {
     EXPECT_EQ(rows_alone(two, *product, x, 0, many, y), all) << "two threads";
   }
-  for (int64_t m = 1; m <= 70; ++m) {
+  for (int64_t m = 1; m <= 70; m += step) {
     const int64_t begin = m * 37 % (many - m);
     const auto first = all.begin() + begin * problem.n;
     const std::vector<double> expected(first, first + m * problem.n);
@@ -374,7 +375,7 @@ TEST(Gemm, RowsHaveTheSameBitsWhateverTheBatch) {
           if (backend.name == "reference") continue;
           check_invariance(*table, backend, problem);
           problem.k = 4500;  // several stretches of k where there are more than a few rows
-          check_invariance(*table, backend, problem);
+          check_invariance(*table, backend, problem, 23);
         }
       }
     }
