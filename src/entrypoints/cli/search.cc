@@ -64,6 +64,8 @@ Status check_files(const SearchFlags& flags) {
   WDE_RETURN_IF_ERROR(
       check_output_is_not_input(output, origin_path(index), "--output", "what --index notes"));
   WDE_RETURN_IF_ERROR(check_output_is_not_input(index, flags.corpus.path, "--index", "the corpus"));
+  WDE_RETURN_IF_ERROR(check_output_is_not_input(origin_path(index), flags.corpus.path, "--index",
+                                                "the corpus"));
   if (file_exists(index)) return {};
   const std::filesystem::path folder = std::filesystem::path(index).parent_path();
   if (::access(folder.empty() ? "." : folder.c_str(), W_OK) == 0) return {};
