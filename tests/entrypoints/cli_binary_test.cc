@@ -4,6 +4,7 @@
 
 #include <boost/json/serialize.hpp>
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -90,6 +91,7 @@ TEST(Binary, AWrongCommandLineSaysWhatWasMeant) {
       {{"hidden", "-m", kModel, "--pooling", "cls"}, "no flag --pooling"},
       {{"hidden", "-m", kModel, "--normalize"}, "no flag --normalize"},
       {{"bench", "-m", kModel, "--dtype", ","}, "--dtype: \",\" names nothing"},
+      {{"bench", "-m", kModel, "--memory", "--dtype", ","}, "--dtype: \",\" names nothing"},
       {{"bench", "-m", kModel, "--profile", "--rounds", "2"}, "--rounds"},
       {{"bench", "-m", kModel, "--profile", "--batch-sizes", "2"}, "--batch-sizes"},
       {{"bench", "-m", kModel, "--memory", "--seconds", "2"}, "--seconds"},
@@ -276,6 +278,9 @@ TEST(Binary, AFailedRunKeepsAnEarlierResult) {
   for (const char* command : {"embed", "hidden", "tokenize"}) {
     EXPECT_EQ(run_wde({command, "-m", "/nonexistent/model", "-o", result}, "a\n").exit_code, 1);
     EXPECT_EQ(test::content_of(result), "an earlier result\n") << command;
+    const std::string other = folder.file("other");
+    EXPECT_EQ(run_wde({command, "-m", "/nonexistent/model", "-o", other}, "a\n").exit_code, 1);
+    EXPECT_FALSE(std::filesystem::exists(other)) << command;
   }
 }
 
@@ -352,27 +357,30 @@ TEST(Binary, BenchReportsEveryConfiguration) {
   EXPECT_THAT(test::content_of(folder.file("b.svg")), StartsWith("<svg "));
 }
 
+// Of dense vectors, and of sparse ones, whose entries come and go with the rounding.
 TEST(Binary, BenchComparesEveryDtype) {
   const test::TemporaryFolder folder;
-  const Ended ended = run_wde({"bench", "-m", kModel, "--batch-sizes", "4", "--rounds", "1",
-                               "--seconds", "0.001", "--dtype", "f32,bf16,int8", "--executor",
-                               "simple", "--json", folder.file("b.json")});
-  ASSERT_EQ(ended.exit_code, 0) << ended.err;
-  const auto report = json::parse_file(folder.file("b.json"));
-  ASSERT_TRUE(report.ok());
-  std::vector<std::string> against_f32;
-  for (const json::value& check : report->as_object().at("checks").as_array()) {
-    const json::object& object = check.as_object();
-    EXPECT_LE(object.at("largest_difference").to_number<double>(),
-              object.at("allowed").to_number<double>());
-    const json::object& config = object.at("config").as_object();
-    const json::object& reference = object.at("reference").as_object();
-    if (reference.at("dtype").as_string() == "f32" && config.at("dtype").as_string() != "f32") {
-      EXPECT_GT(object.at("largest_difference").to_number<double>(), 0);
-      against_f32.emplace_back(config.at("dtype").as_string());
+  for (const std::string& model : {kModel, wde::test::fixture("task_models/bert_sparse_twice")}) {
+    const Ended ended = run_wde({"bench", "-m", model, "--batch-sizes", "4", "--rounds", "1",
+                                 "--seconds", "0.001", "--dtype", "f32,bf16,int8", "--executor",
+                                 "simple", "--json", folder.file("b.json")});
+    ASSERT_EQ(ended.exit_code, 0) << ended.err;
+    const auto report = json::parse_file(folder.file("b.json"));
+    ASSERT_TRUE(report.ok());
+    std::vector<std::string> against_f32;
+    for (const json::value& check : report->as_object().at("checks").as_array()) {
+      const json::object& object = check.as_object();
+      EXPECT_LE(object.at("difference").to_number<double>(),
+                object.at("allowed").to_number<double>());
+      const json::object& config = object.at("config").as_object();
+      const json::object& reference = object.at("reference").as_object();
+      if (reference.at("dtype").as_string() == "f32" && config.at("dtype").as_string() != "f32") {
+        EXPECT_GT(object.at("difference").to_number<double>(), 0);
+        against_f32.emplace_back(config.at("dtype").as_string());
+      }
     }
+    EXPECT_THAT(against_f32, ::testing::ElementsAre("bf16", "int8")) << model;
   }
-  EXPECT_THAT(against_f32, ::testing::ElementsAre("bf16", "int8"));
 }
 
 // Each model by its own task, and by another that it serves.

@@ -56,21 +56,8 @@ TEST(Measure, QuantilesByNearestRank) {
 
 std::vector<Answer> answers(const std::vector<std::vector<float>>& rows) {
   std::vector<Answer> all;
-  for (const std::vector<float>& row : rows) all.push_back({row, 1});
+  for (const std::vector<float>& row : rows) all.push_back({row, {}, 1});
   return all;
-}
-
-TEST(Measure, DifferencesSeeBitsAndShapes) {
-  const auto difference = [](const std::vector<std::vector<float>>& a,
-                             const std::vector<std::vector<float>>& b) {
-    return largest_difference(answers(a), answers(b));
-  };
-  EXPECT_EQ(difference({{1, 2}}, {{1, 2}}), 0);
-  EXPECT_EQ(difference({{1, 2}, {3, 4}}, {{1, 2}, {3, 4.5f}}), 0.5);
-  EXPECT_GT(difference({{0.0f}}, {{-0.0f}}), 0);
-  EXPECT_TRUE(std::isinf(difference({{1}}, {{1, 2}})));
-  EXPECT_TRUE(std::isinf(difference({{1}}, {})));
-  EXPECT_TRUE(std::isinf(difference({{std::numeric_limits<float>::quiet_NaN()}}, {{1}})));
 }
 
 TEST(Measure, RequestsAreOfTheTask) {
@@ -232,16 +219,42 @@ TEST(BenchCheck, AllowsTheCoarserRounding) {
   EXPECT_LT(allowed_difference(int8, f32), 0.5) << "what is unrelated must not pass";
 }
 
-TEST(BenchCheck, DifferencesAreSharesOfTheLargestComponent) {
+TEST(BenchCheck, DifferencesSeeBitsAndShapes) {
+  const auto difference = [](const std::vector<std::vector<float>>& a,
+                             const std::vector<std::vector<float>>& b) {
+    return difference_of(answers(a), answers(b));
+  };
+  EXPECT_EQ(difference({{1, 2}}, {{1, 2}}), 0);
+  EXPECT_GT(difference({{0.0f}}, {{-0.0f}}), 0);
+  EXPECT_TRUE(std::isinf(difference({{1}}, {{1, 2}})));
+  EXPECT_TRUE(std::isinf(difference({{1}}, {})));
+  constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_TRUE(std::isinf(difference({{kNaN}}, {{1}})));
+  EXPECT_TRUE(std::isinf(difference({{1}}, {{kNaN}})));
+}
+
+// Of the row that is furthest off, beside all rows.
+TEST(BenchCheck, DifferencesAreSharesOfTheReference) {
+  EXPECT_DOUBLE_EQ(difference_of(answers({{2, -2}, {2, 2.5f}}), answers({{2, -2}, {2, 2}})),
+                   0.5 / std::sqrt(2) / 2);
+  EXPECT_DOUBLE_EQ(difference_of(answers({{3}, {0}}), answers({{3}, {4}})), 4 / std::sqrt(12.5));
+}
+
+TEST(BenchCheck, DifferencesOfSparseVectorsSeeWhatOneSideLacks) {
+  const auto difference = [](const SparseVector& a, const SparseVector& b) {
+    return difference_of(std::vector<Answer>{{{}, a, 1}}, std::vector<Answer>{{{}, b, 1}});
+  };
+  EXPECT_EQ(difference({{1, 7}, {2, 3}}, {{1, 7}, {2, 3}}), 0);
+  EXPECT_DOUBLE_EQ(difference({{1, 7}, {2, 3}}, {{1, 7}, {2, 2}}), 1 / std::sqrt(8));
+  EXPECT_DOUBLE_EQ(difference({{1, 7}, {2, 3}}, {{1, 8}, {2, 4}}), 5 / std::sqrt(30));
+  EXPECT_EQ(difference({{}, {}}, {{2}, {0.25f}}), 1);
+}
+
+TEST(BenchCheck, OnlyRoundingPasses) {
   const BenchConfig f32{"f32", "flash", "simple"}, int8{"int8", "flash", "simple"};
-  const BenchCheck near = compare_answers(int8, answers({{10, -20.5f}}), f32, answers({{10, -20}}));
-  EXPECT_EQ(near.largest_difference, 0.025);
-  EXPECT_TRUE(near.passed());
+  EXPECT_TRUE(compare_answers(int8, answers({{10, -20.5f}}), f32, answers({{10, -20}})).passed());
   EXPECT_FALSE(compare_answers(int8, answers({{10, 20}}), f32, answers({{10, -20}})).passed());
   EXPECT_FALSE(compare_answers(int8, answers({{10}}), f32, answers({{10, -20}})).passed());
-  constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
-  EXPECT_FALSE(compare_answers(int8, answers({{kNaN}}), f32, answers({{1}})).passed());
-  EXPECT_FALSE(compare_answers(int8, answers({{1}}), f32, answers({{kNaN}})).passed());
   // Of one dtype and backend only equal bits pass, however large the vectors.
   EXPECT_TRUE(compare_answers(f32, answers({{0, 1e9f}}), f32, answers({{0, 1e9f}})).passed());
   EXPECT_FALSE(compare_answers(f32, answers({{-0.0f, 1e9f}}), f32, answers({{0, 1e9f}})).passed());

@@ -1,10 +1,13 @@
 // The parts of `wde search`: files of vectors, the corpus, prompts, reports; then the real process.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <limits>
 #include <sstream>
@@ -271,15 +274,19 @@ TEST(SearchBinary, TheCorpusIsReadOnce) {
   ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
   std::thread writer([&fifo] { std::ofstream(fifo) << "bread and boats\nthe old bridge\n"; });
   EXPECT_EQ(found_by({"search", "-m", kModel, "--corpus", fifo, "the old bridge"}).size(), 2u);
+  const int reader =
+      ::open(fifo.c_str(), O_RDONLY | O_NONBLOCK);  // lets a writer go that still waits
   writer.join();
+  ::close(reader);
 }
 
 TEST(SearchBinary, AnIndexOfOtherTextsIsRefused) {
   const test::TemporaryFolder folder;
   const std::string index = folder.file("i.npy");
-  const auto search = [&](const std::string& corpus, const std::vector<std::string>& more) {
+  const auto search = [&](const std::string& corpus, const std::vector<std::string>& more,
+                          const std::string& model = kModel) {
     std::vector<std::string> arguments = {
-        "search", "-m", kModel, "--corpus", folder.write("c", corpus), "--index", index, "q"};
+        "search", "-m", model, "--corpus", folder.write("c", corpus), "--index", index, "q"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return run_wde(arguments);
   };
@@ -289,9 +296,27 @@ TEST(SearchBinary, AnIndexOfOtherTextsIsRefused) {
   const Ended edited = search("a\nc\n", {});
   EXPECT_EQ(edited.exit_code, 2);
   EXPECT_THAT(edited.err, HasSubstr("another checksum of the texts"));
+  const std::string link = folder.file("link");
+  std::filesystem::create_symlink(kModel, link);
+  EXPECT_EQ(search("a\nb\n", {}, link).exit_code, 0) << "the same folder by another name";
   const Ended pooled = search("a\nb\n", {"--pooling", "cls"});
   EXPECT_EQ(pooled.exit_code, 2);
   EXPECT_THAT(pooled.err, HasSubstr("another pooling (\"mean\", now \"cls\")"));
+}
+
+TEST(SearchBinary, NotesOfAnIndexOverwriteNothingElse) {
+  const test::TemporaryFolder folder;
+  const std::string text = "\"a b\"\n\"c d\"\n";
+  const std::string corpus = folder.write("p.origin.json", text);
+  const std::string others = folder.write("q.origin.json", "{\"mine\":1}");
+  for (const char* index : {"p", "q"}) {
+    const Ended ended = run_wde({"search", "-m", kModel, "--corpus", corpus, "--jsonl", "--index",
+                                 folder.file(index), "a"});
+    EXPECT_EQ(ended.exit_code, 2) << index;
+    EXPECT_THAT(ended.err, HasSubstr(".origin.json"));
+  }
+  EXPECT_EQ(test::content_of(corpus), text);
+  EXPECT_EQ(test::content_of(others), "{\"mine\":1}");
 }
 
 TEST(SearchBinary, QueriesAreNotTheOutput) {
@@ -352,7 +377,7 @@ TEST(SearchBinary, BadInputIsNamed) {
       {{"search", "-m", kModel, "--corpus", two, "--index", both, "-o", both, "q"},
        2,
        "is the index"},
-      {{"search", "-m", kModel, "--corpus", two, "--index", both, "-o", both + ".json", "q"},
+      {{"search", "-m", kModel, "--corpus", two, "--index", both, "-o", both + ".origin.json", "q"},
        2,
        "what --index notes"},
       {{"search", "-m", kModel, "--corpus", folder.write("b", "{"), "--jsonl", "q"}, 2, "line 1"},

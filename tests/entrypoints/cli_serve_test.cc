@@ -102,7 +102,8 @@ void send_to_all(const std::vector<std::unique_ptr<Client>>& clients, int port,
   }
 }
 
-TEST(Serve, SigtermUnderLoadAnswersWhatWasAccepted) {
+// Ends a server under load; `pending` becomes how many texts it had accepted and not answered.
+void end_under_load(int* pending) {
   constexpr int kSingles = 16;
   constexpr int kBatches = 8;
   constexpr int kTexts = 256;
@@ -134,8 +135,18 @@ TEST(Serve, SigtermUnderLoadAnswersWhatWasAccepted) {
   EXPECT_EQ(load.wrong, 0);
   const Ended ended = process.wait();
   EXPECT_EQ(ended.exit_code, 0) << ended.err;
-  EXPECT_GT(number_behind(ended.err, "new requests are refused, "), 0) << ended.err;
+  *pending = number_behind(ended.err, "new requests are refused, ");
+  EXPECT_GE(*pending, 0) << ended.err;
   EXPECT_FALSE(Client(port).connected());
+}
+
+TEST(Serve, SigtermUnderLoadAnswersWhatWasAccepted) {
+  int pending = 0;
+  // A server that was quicker than the signal shows nothing.
+  for (int attempt = 0; attempt < 5 && pending == 0; ++attempt) {
+    ASSERT_NO_FATAL_FAILURE(end_under_load(&pending));
+  }
+  EXPECT_GT(pending, 0);
 }
 
 // Docker puts a machine's name there; text-embeddings-inference's users write the others.
@@ -148,6 +159,16 @@ TEST(Serve, TakesTheEnvironmentOfTextEmbeddingsInference) {
   EXPECT_THAT(process.said(), testing::HasSubstr("HOSTNAME is my-pod-abc, no IP address"));
   process.send(SIGTERM);
   EXPECT_EQ(process.wait().exit_code, 0);
+}
+
+TEST(Serve, TheCommandLineWinsOverTheEnvironment) {
+  const Variable hostname("HOSTNAME", "127.0.0.1");
+  const Variable truncate("AUTO_TRUNCATE", "true");
+  Process process({"serve", "-m", wde::test::fixture("models/mean_normalize"), "--port", "0",
+                   "--truncate", "error"});
+  const int port = await_port(process);
+  ASSERT_GT(port, 0) << process.said();
+  EXPECT_EQ(Client(port).post("/embed", single(5000)).status, 422);
 }
 
 TEST(Serve, PoolingSpladeIsATask) {

@@ -73,6 +73,16 @@ Status write_to(const std::string& path, const std::string& text, std::string_vi
   return output->finish();
 }
 
+Status check_lists(const EngineOptions& options) {
+  for (const auto& [flag, list] : {std::pair{"--dtype", options.dtype},
+                                   {"--attention-backend", options.attention_backend},
+                                   {"--executor", options.executor}}) {
+    if (list.empty() || !split_at_commas(list).empty()) continue;
+    return invalid_argument_error("{}: \"{}\" names nothing", flag, list);
+  }
+  return {};
+}
+
 // Before the minutes that measuring takes.
 Status check_reports_can_be_written(const BenchFlags& flags) {
   const std::string& json = flags.json_path;
@@ -180,6 +190,8 @@ int run_bench(Context& context, const BenchFlags& flags) {
   if (Status named = check_model_named(flags.engine); !named.ok()) {
     return report(context.console, named, Phase::kRequest);
   }
+  if (Status lists = check_lists(flags.engine); !lists.ok())
+    return report(context.console, lists, Phase::kRequest);
   if (Status writable = check_reports_can_be_written(flags); !writable.ok())
     return report(context.console, writable, Phase::kRequest);
   if (flags.memory) return run_memory(context, flags);

@@ -36,7 +36,7 @@ json::object to_json(const BenchRow& row) {
 json::object to_json(const BenchCheck& check) {
   return {{"config", to_json(check.config)},
           {"reference", to_json(check.reference)},
-          {"largest_difference", check.largest_difference},
+          {"difference", check.difference},
           {"allowed", check.allowed}};
 }
 
@@ -54,9 +54,8 @@ std::string head(const BenchReport& report) {
       report.text_tokens.median, report.rounds, report.rounds == 1 ? "" : "s");
   for (const BenchCheck& check : report.checks) {
     text += fmt::format("answers of {}: {} {}\n", check.config.name(),
-                        check.largest_difference == 0
-                            ? std::string("the same bits as")
-                            : fmt::format("within {:.2g} of", check.largest_difference),
+                        check.difference == 0 ? std::string("the same bits as")
+                                              : fmt::format("within {:.2g} of", check.difference),
                         check.reference.name());
   }
   return text;

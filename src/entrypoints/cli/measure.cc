@@ -1,11 +1,9 @@
 #include "entrypoints/cli/measure.h"
 
 #include <algorithm>
-#include <bit>
 #include <chrono>
 #include <cmath>
 #include <condition_variable>
-#include <limits>
 #include <mutex>
 #include <utility>
 
@@ -63,15 +61,6 @@ std::vector<float> label_scores(std::vector<LabelScore> labels) {
   return scores;
 }
 
-// A weight for each entry of the vocabulary.
-std::vector<float> spread_out(const SparseVector& sparse, int size) {
-  std::vector<float> weights(static_cast<size_t>(size));
-  for (size_t i = 0; i < sparse.indices.size(); ++i) {
-    weights[static_cast<size_t>(sparse.indices[i])] = sparse.values[i];
-  }
-  return weights;
-}
-
 std::vector<float> span_scores(const std::vector<LabelledSpan>& spans) {
   std::vector<float> numbers;
   for (const LabelledSpan& span : spans) {
@@ -81,14 +70,11 @@ std::vector<float> span_scores(const std::vector<LabelledSpan>& spans) {
   return numbers;
 }
 
-std::vector<float> numbers_of(Response response, int sparse_size) {
+std::vector<float> numbers_of(Response response) {
   std::vector<float> numbers = std::move(response.values);
   const auto append = [&numbers](const std::vector<float>& more) {
     numbers.insert(numbers.end(), more.begin(), more.end());
   };
-  if (response.task == Task::kSparse || response.task == Task::kHybrid) {
-    append(spread_out(response.sparse, sparse_size));
-  }
   append(response.token_vectors.values);
   append(label_scores(std::move(response.labels)));
   append(span_scores(response.spans));
@@ -147,33 +133,13 @@ Result<Sample> closed_loop(Engine& engine, std::span<const Request> requests, si
 
 Result<std::vector<Answer>> answer_all(Engine& engine, std::span<const Request> requests) {
   std::vector<Answer> answers;
-  const int sparse_size = engine.info().sparse_size;
   for (Result<Response>& response : engine.run_all({requests.begin(), requests.end()})) {
     if (!response.ok()) return response.status();
     const int tokens = response->tokens;
-    answers.push_back({numbers_of(std::move(response).value(), sparse_size), tokens});
+    SparseVector sparse = std::move(response->sparse);
+    answers.push_back({numbers_of(std::move(response).value()), std::move(sparse), tokens});
   }
   return answers;
-}
-
-double largest_difference(std::span<const Answer> a, std::span<const Answer> b) {
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  if (a.size() != b.size()) return kInfinity;
-  double largest = 0;
-  for (size_t row = 0; row < a.size(); ++row) {
-    const std::vector<float>& left = a[row].numbers;
-    const std::vector<float>& right = b[row].numbers;
-    if (left.size() != right.size()) return kInfinity;
-    for (size_t i = 0; i < left.size(); ++i) {
-      if (std::bit_cast<uint32_t>(left[i]) == std::bit_cast<uint32_t>(right[i])) continue;
-      const double difference =
-          std::abs(static_cast<double>(left[i]) - static_cast<double>(right[i]));
-      if (std::isnan(difference)) return kInfinity;
-      // -0 and 0 are equal numbers of different bits.
-      largest = std::max({largest, difference, std::numeric_limits<double>::denorm_min()});
-    }
-  }
-  return largest;
 }
 
 }  // namespace wde::cli

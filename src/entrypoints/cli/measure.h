@@ -40,16 +40,14 @@ Result<Sample> closed_loop(Engine& engine, std::span<const Request> requests, si
                            size_t in_flight);
 
 // What one request was answered: its numbers, in an order that does not depend on them (labels by
-// name, weights by token id), and the tokens that it took.
+// name), and the tokens that it took.
 struct Answer {
   std::vector<float> numbers;
+  SparseVector sparse;
   int tokens = 0;
 };
 
 // In the order of the requests. Errors: of any request.
 Result<std::vector<Answer>> answer_all(Engine& engine, std::span<const Request> requests);
-// The largest difference of two components at the same place; 0 only for equal bits, infinity for
-// different shapes or a NaN in one of them.
-double largest_difference(std::span<const Answer> a, std::span<const Answer> b);
 
 }  // namespace wde::cli

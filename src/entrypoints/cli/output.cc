@@ -19,12 +19,16 @@ constexpr size_t kBufferBytes = 64 * 1024;
 
 Result<std::unique_ptr<Output>> Output::open(const std::string& path, std::string_view flag) {
   if (path == "-") return std::make_unique<Output>(STDOUT_FILENO, "stdout", Ownership::kBorrowed);
-  const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+  constexpr int kFlags = O_WRONLY | O_CREAT | O_CLOEXEC;
+  int descriptor = ::open(path.c_str(), kFlags | O_EXCL, 0666);
+  const bool made = descriptor >= 0;
+  if (errno == EEXIST && !made) descriptor = ::open(path.c_str(), kFlags, 0666);
   if (descriptor < 0) {
     return invalid_argument_error("{} {}: can't be written: {}", flag, path, std::strerror(errno));
   }
   auto output = std::make_unique<Output>(descriptor, path, Ownership::kOwned);
-  output->holds_earlier_bytes_ = true;
+  output->untouched_ = true;
+  output->made_ = made;
   return output;
 }
 
@@ -35,6 +39,7 @@ Output::Output(int descriptor, std::string name, Ownership ownership)
       begin_(::lseek(descriptor, 0, SEEK_CUR)) {}
 
 Output::~Output() {
+  if (untouched_ && made_) ::unlink(name_.c_str());
   if (ownership_ == Ownership::kOwned) ::close(descriptor_);
 }
 
@@ -57,7 +62,7 @@ Status Output::flush() {
 }
 
 Status Output::empty() {
-  if (!std::exchange(holds_earlier_bytes_, false)) return {};
+  if (!std::exchange(untouched_, false)) return {};
   // A pipe or a device has nothing to give up.
   return ::ftruncate(descriptor_, 0) == 0 || errno == EINVAL ? Status() : write_error();
 }

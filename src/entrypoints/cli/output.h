@@ -16,8 +16,8 @@ namespace wde::cli {
 class Output {
  public:
   // "-" is stdout. A file keeps what it holds until the first bytes go to it, so that a run that
-  // fails before it has a result costs nobody an earlier one. Errors: kInvalidArgument (a file that
-  // can't be opened for writing), naming it and the flag.
+  // fails before it has a result costs nobody an earlier one, and leaves no file where none was.
+  // Errors: kInvalidArgument (a file that can't be opened for writing), naming it and the flag.
   static Result<std::unique_ptr<Output>> open(const std::string& path,
                                               std::string_view flag = "--output");
   // Takes the descriptor over when kOwned; `name` is for messages.
@@ -55,8 +55,9 @@ class Output {
   const int descriptor_;
   const std::string name_;
   const Ownership ownership_;
-  const int64_t begin_;  // the descriptor's position at the start; -1 when it has none
-  bool holds_earlier_bytes_ = false;
+  const int64_t begin_;     // the descriptor's position at the start; -1 when it has none
+  bool untouched_ = false;  // a file with what it held when it was opened
+  bool made_ = false;       // which was nothing: it was not there
   std::string buffer_;
   std::timed_mutex writing_;
 };

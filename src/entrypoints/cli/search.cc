@@ -30,7 +30,7 @@ constexpr const char* kExamples = R"(Examples:
   wde search -m MODEL --corpus passages.txt --rerank cross-encoder/ms-marco-MiniLM-L6-v2 "why?"
 Brute force: every text's vector is compared; MaxSim where the model gives several for a text, dot
 products where it gives sparse ones. --rerank scores the best hits again. --index keeps the vectors:
-the file is written when it is not there, and beside it FILE.json, which says of what texts, model and
+the file is written when it is not there, and beside it FILE.origin.json, which says of what texts, model and
 flags they are; else it is read, and refused where that has changed. Queries get the model's "query"
 prompt, texts its "document", "passage" or "corpus" prompt, whichever it names first; --prompt and
 --prompt-name stand for both. A query's line is {"query","hits":[{"index","score","text"},…]}.)";
@@ -64,9 +64,10 @@ Status check_files(const SearchFlags& flags) {
   WDE_RETURN_IF_ERROR(
       check_output_is_not_input(output, origin_path(index), "--output", "what --index notes"));
   WDE_RETURN_IF_ERROR(check_output_is_not_input(index, flags.corpus.path, "--index", "the corpus"));
-  WDE_RETURN_IF_ERROR(check_output_is_not_input(origin_path(index), flags.corpus.path, "--index",
-                                                "the corpus"));
+  WDE_RETURN_IF_ERROR(check_output_is_not_input(origin_path(index), flags.corpus.path,
+                                                "what --index notes,", "the corpus"));
   if (file_exists(index)) return {};
+  WDE_RETURN_IF_ERROR(check_origin_is_free(index));
   const std::filesystem::path folder = std::filesystem::path(index).parent_path();
   if (::access(folder.empty() ? "." : folder.c_str(), W_OK) == 0) return {};
   return invalid_argument_error("--index {}: can't be written: {}", index, std::strerror(errno));

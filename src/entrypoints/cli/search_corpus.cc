@@ -3,6 +3,8 @@
 #include <atomic>
 #include <boost/crc.hpp>
 #include <boost/json/serialize.hpp>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "base/file.h"
@@ -56,6 +58,23 @@ std::string over_long_name(const EngineOptions& options) {
   return options.truncation_side == TruncationSide::kLeft ? "cut at the left" : "cut at the right";
 }
 
+constexpr std::string_view kChecksum = "checksum of the texts";
+
+Result<json::object> read_origin(const std::string& index) {
+  constexpr size_t kMostBytes = size_t{1} << 20;
+  const std::string path = origin_path(index);
+  WDE_ASSIGN_OR_RETURN(const json::value kept, json::parse_file(path, kMostBytes));
+  if (const auto* fields = kept.if_object()) return *fields;
+  return data_loss_error("{}: does not say what {} was made of", path, index);
+}
+
+// A folder has one name, however it is spelled.
+std::string resolved(const std::string& path) {
+  std::error_code unresolved;
+  const auto canonical = std::filesystem::weakly_canonical(path, unresolved);
+  return unresolved ? path : canonical.string();
+}
+
 }  // namespace
 
 Result<std::vector<std::string>> read_corpus(const InputOptions& options, Console& console) {
@@ -107,8 +126,8 @@ std::string corpus_origin(const ModelInfo& info, std::span<const std::string> te
   if (options.enable_bidirectional) bidirectional = *options.enable_bidirectional;
   return boost::json::serialize(
       json::object{{"texts", texts.size()},
-                   {"checksum of the texts", checksum.checksum()},
-                   {"model", info.path},
+                   {kChecksum, checksum.checksum()},
+                   {"model", resolved(info.path)},
                    {"revision", info.revision},
                    {"dtype", info.dtype},
                    {"pooling", info.pooling},
@@ -123,7 +142,7 @@ std::string corpus_origin(const ModelInfo& info, std::span<const std::string> te
                    {"dimensions", request.dimensions.value_or(info.embedding_size)}});
 }
 
-std::string origin_path(const std::string& index) { return index + ".json"; }
+std::string origin_path(const std::string& index) { return index + ".origin.json"; }
 
 Status write_origin(const std::string& index, const std::string& origin) {
   WDE_ASSIGN_OR_RETURN(const auto output, Output::open(origin_path(index), "--index"));
@@ -131,19 +150,20 @@ Status write_origin(const std::string& index, const std::string& origin) {
   return output->finish();
 }
 
+Status check_origin_is_free(const std::string& index) {
+  if (!file_exists(origin_path(index))) return {};
+  const Result<json::object> kept = read_origin(index);
+  if (kept.ok() && kept->contains(kChecksum)) return {};
+  return invalid_argument_error("--index {}: {} is there and is no index's", index,
+                                origin_path(index));
+}
+
 Status check_origin(const std::string& index, const std::string& origin) {
-  constexpr size_t kMostBytes = size_t{1} << 20;
-  const std::string path = origin_path(index);
-  if (!file_exists(path)) return {};
-  WDE_ASSIGN_OR_RETURN(const std::string text, read_file(path, kMostBytes));
-  const Result<json::value> kept = json::parse(text);
-  const auto* fields = kept.ok() ? kept->if_object() : nullptr;
-  if (fields == nullptr) {
-    return data_loss_error("{}: does not say what {} was made of", path, index);
-  }
+  if (!file_exists(origin_path(index))) return {};
+  WDE_ASSIGN_OR_RETURN(const json::object kept, read_origin(index));
   const json::value now = json::parse(origin).value();
   for (const auto& [name, value] : now.get_object()) {
-    const auto* was = fields->if_contains(name);
+    const auto* was = kept.if_contains(name);
     if (was != nullptr && *was == value) continue;
     return invalid_argument_error(
         "--index {}: was made with another {} ({}, now {}); remove the file to make it anew", index,

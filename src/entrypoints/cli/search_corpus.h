@@ -29,10 +29,12 @@ Status answer_corpus(Engine& engine, std::span<const std::string> corpus, const 
 std::string corpus_origin(const ModelInfo& info, std::span<const std::string> texts,
                           const Request& request, const EngineOptions& options);
 
-// The origin is kept beside an index, in a file of its name and ".json". An index without that file
-// is somebody's own and taken as it is. Errors of the check: kInvalidArgument naming the first
-// field that differs.
+// The origin is kept beside an index, in a file of its name and ".origin.json". An index without
+// that file is somebody's own and taken as it is. Errors: of check_origin, kInvalidArgument naming
+// the first field that differs; of check_origin_is_free, the same for a file that is there and
+// holds something else.
 std::string origin_path(const std::string& index);
+Status check_origin_is_free(const std::string& index);
 Status write_origin(const std::string& index, const std::string& origin);
 Status check_origin(const std::string& index, const std::string& origin);
 

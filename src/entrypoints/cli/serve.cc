@@ -96,19 +96,22 @@ void take_environment(CLI::App& app) {
     CLI::Option* option = app.get_option_no_throw(flag);
     const std::optional<std::string> value = env::get(variable.name);
     if (option == nullptr || option->count() > 0 || !value) continue;
-    // A prompt's text and its name exclude each other; what the command line says wins.
+    // Flags that exclude each other; what the command line says wins.
     if (variable.name.starts_with(kPrompt) &&
         app.count("--prompt") + app.count("--prompt-name") > 0)
       continue;
-    if (variable.name == "HOSTNAME" && !is_ip_address(*value)) {
-      log::warning(
-          "HOSTNAME is {}, no IP address: listening where --hostname says, or at its default",
-          *value);
-      continue;
-    }
+    if (variable.name == "AUTO_TRUNCATE" && app.count("--truncate") > 0) continue;
+    if (variable.name == "HOSTNAME" && !is_ip_address(*value)) continue;
     option->add_result(*value);
     option->run_callback();
   }
+}
+
+// Once the log is as the flags want it.
+void say_what_was_passed_over(const CLI::App& app, const ServeFlags& flags) {
+  const std::optional<std::string> hostname = env::get("HOSTNAME");
+  if (!hostname || app.count("--hostname") > 0) return;
+  log::warning("HOSTNAME is {}, no IP address: listening at {}", *hostname, flags.server.hostname);
 }
 
 Status check_flags(const ServeFlags& flags) {
@@ -185,6 +188,7 @@ int run_serve(Context& context, CLI::App& app, ServeFlags& flags) {
     return report(context.console, status, Phase::kRequest);
   if (Status log = configure_log(flags); !log.ok())
     return report(context.console, log, Phase::kRequest);
+  say_what_was_passed_over(app, flags);
   if (Status taken = take_splade(flags); !taken.ok())
     return report(context.console, taken, Phase::kRequest);
   settle(flags);

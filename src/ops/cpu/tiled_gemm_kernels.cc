@@ -412,10 +412,11 @@ void run_panels(const TiledMatrix& matrix, const GemmArgs& args, const TiledBloc
   for (int64_t begin = stretch.begin; begin < stretch.end; begin += slices.size) {
     const int64_t steps = std::min(slices.size, slices.steps - begin);
     const bool last = begin + steps == slices.steps;
-    const Packed* next =
-        begin + steps < stretch.end ? weights + (begin + steps) * kStepElements : next_stretch;
+    const Packed* next = next_stretch;
+    if (!forms::Decodes<Form> && begin + steps < stretch.end)
+      next = weights + (begin + steps) * kStepElements;
     // Groups of panels are left to the hardware.
-    const bool fetches = !forms::Decodes<Form> && panels == 1 && next != nullptr;
+    const bool fetches = panels == 1 && next != nullptr;
     const int64_t bytes = steps * kStepElements * static_cast<int64_t>(sizeof(Packed));
     const Packed* slice = forms::Decodes<Form> ? nullptr : weights + begin * kStepElements;
     int64_t panel_stride = panel_elements;

@@ -54,7 +54,8 @@ struct TiledKernels {
   int64_t tile_rows;
   int64_t k_group;
   bool splits_words;
-  // Rows of x that fill a good part of L2, in the form in which they are multiplied.
+  // The most rows of x that share the panels that are read: of short rows as many as fill a good
+  // part of L2 in the form in which they are multiplied, of long ones a part of k does.
   int64_t block_rows;
   // Of one block of so many rows; 64-byte aligned.
   size_t (*workspace_bytes)(const TiledMatrix& matrix, int64_t rows);
