@@ -22,7 +22,7 @@ Result<std::unique_ptr<Output>> Output::open(const std::string& path, std::strin
   constexpr int kFlags = O_WRONLY | O_CREAT | O_CLOEXEC;
   int descriptor = ::open(path.c_str(), kFlags | O_EXCL, 0666);
   const bool made = descriptor >= 0;
-  if (errno == EEXIST && !made) descriptor = ::open(path.c_str(), kFlags, 0666);
+  if (!made && errno == EEXIST) descriptor = ::open(path.c_str(), kFlags, 0666);
   if (descriptor < 0) {
     return invalid_argument_error("{} {}: can't be written: {}", flag, path, std::strerror(errno));
   }
