@@ -11,10 +11,6 @@ namespace {
 std::atomic<int64_t> allocations{0};
 thread_local bool counts = true;
 
-void count() {
-  if (counts) allocations.fetch_add(1, std::memory_order_relaxed);
-}
-
 }  // namespace
 
 namespace wde::test {
@@ -26,6 +22,14 @@ void leave_the_count() { counts = false; }
 
 // Sanitizers have an allocator of their own in the place of these.
 #ifndef WDE_SANITIZED
+namespace {
+
+void count() {
+  if (counts) allocations.fetch_add(1, std::memory_order_relaxed);
+}
+
+}  // namespace
+
 extern "C" {
 
 // glibc's own, under the names that it keeps for those who replace the public ones.
