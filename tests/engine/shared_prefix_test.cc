@@ -154,7 +154,9 @@ void run_together(Engine& engine, std::vector<Request> requests) {
   std::latch waiting(1);
   std::latch answered(static_cast<std::ptrdiff_t>(requests.size()) + 1);
   const auto submit = [&](Request request, Callback done) {
-    EXPECT_TRUE(engine.submit(std::move(request), std::move(done)).ok());
+    const Result<RequestId> accepted = engine.submit(std::move(request), std::move(done));
+    EXPECT_TRUE(accepted.ok()) << accepted.status().message();
+    if (!accepted.ok()) answered.count_down();
   };
   submit(requests.front(), [&](const Result<Response>&) {
     waiting.wait();
