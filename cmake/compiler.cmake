@@ -23,11 +23,9 @@ target_compile_options(wde_options INTERFACE
   $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
   -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wno-missing-field-initializers
   -Werror)
-# Where the baseline has fused multiply-adds (ARM64), GCC would fuse a product and a sum in one instance of a
-# template and not in another, and a row's bits would depend on its place in a batch; Clang would anywhere.
-if(CMAKE_SYSTEM_PROCESSOR STREQUAL "aarch64" OR CMAKE_CXX_COMPILER_ID MATCHES "Clang")
-  target_compile_options(wde_options INTERFACE -ffp-contract=off)
-endif()
+# Fused only where the code says so: compilers fuse a product and a sum in one instance of a template and not in
+# another, and a row's bits would depend on its place in a batch.
+target_compile_options(wde_options INTERFACE -ffp-contract=off)
 # A line number in every stack trace, at a fraction of -g's size and build time.
 target_compile_options(wde_options INTERFACE $<$<CONFIG:Release>:-g1>)
 if(WDE_SANITIZE)

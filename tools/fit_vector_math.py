@@ -71,3 +71,4 @@ report("tanh: P(x^2)", minimax(tanh_remainder, lambda u: u, 1e-9, 0.625**2, 4, 4
 report("GELU: G", minimax(gelu_exponent, gelu_weight, 0, 7, 9, 1500))
 report("exp2 coarse", minimax(lambda r: mp.power(2, r), lambda r: 1 / mp.power(2, r), 0, 1, 3, 1000))
 report("GELU coarse: G", minimax(gelu_exponent, lambda a: a * mp.log(2), 0, 5, 4, 1500))
+report("GELU of bytes: Phi(-a)", minimax(normal_tail, lambda a: a, 0, 4, 6, 1500))

@@ -383,6 +383,50 @@ TEST(Parity, RmsNormOfParts) {
   });
 }
 
+std::vector<double> row_of(const std::vector<double>& values, int64_t row, int64_t columns) {
+  return {values.begin() + row * columns, values.begin() + (row + 1) * columns};
+}
+
+// However many rows a kernel takes at once, a row has the bits that it has alone.
+TEST(Parity, NormsOfARowAlone) {
+  walk([](OpRunner& runner, const Case& c, DType dtype) {
+    if (c.rows > 9) return;
+    Random random(9);
+    const Shape shape({c.rows, c.columns});
+    const HostTensor x = random.normal(shape, dtype, 3.0);
+    const HostTensor other = random.normal(shape, dtype);
+    const HostTensor weight = random.normal(Shape({c.columns}), DType::kF32);
+    const auto layer_normalize = [&](const HostTensor& rows, const HostTensor& residual) {
+      LayerNormArgs args{
+          .x = runner.upload(rows), .weight = runner.upload(weight), .epsilon = 1e-5f};
+      args.residual = runner.upload(residual);
+      args.bias = runner.upload(weight);
+      args.out = args.x;
+      OpContext context = runner.context();
+      layer_norm(context, args);
+      return runner.download(args.out);
+    };
+    const auto rms_normalize_and_add = [&](const HostTensor& rows, const HostTensor& addend) {
+      RmsNormArgs args{.x = runner.upload(rows), .weight = runner.upload(weight), .epsilon = 1e-5f};
+      args.addend = runner.upload(addend);
+      args.out = args.x;
+      OpContext context = runner.context();
+      rms_norm(context, args);
+      return runner.download(args.out);
+    };
+    const std::vector<double> normalized = layer_normalize(x, other);
+    const std::vector<double> normalized_and_added = rms_normalize_and_add(x, other);
+    for (int64_t row = 0; row < c.rows; ++row) {
+      const Shape one({1, c.columns});
+      const HostTensor x_row = {one, dtype, row_of(x.values, row, c.columns)};
+      const HostTensor other_row = {one, dtype, row_of(other.values, row, c.columns)};
+      EXPECT_EQ(layer_normalize(x_row, other_row), row_of(normalized, row, c.columns));
+      EXPECT_EQ(rms_normalize_and_add(x_row, other_row),
+                row_of(normalized_and_added, row, c.columns));
+    }
+  });
+}
+
 // The case's columns are those of one head, made even; all of them turn, or a part.
 TEST(Parity, Rope) {
   walk([](OpRunner& runner, const Case& c, DType dtype) {

@@ -20,6 +20,9 @@ struct VectorFunctions {
   std::string_view isa;
   void (*exp)(const float* x, float* y, size_t count);
   void (*activate)(Activation activation, const float* x, float* y, size_t count);
+  // GELU as exactly as bf16, and bytes of a row's range, can tell.
+  void (*gelu_of_bf16)(const float* x, float* y, size_t count);
+  void (*gelu_of_bytes)(const float* x, float* y, size_t count);
   void (*round)(const float* x, bf16* y, size_t count);
   // Copies `count` elements, at most one vector, through a partial load and a partial store.
   void (*copy_some)(const float* x, float* y, size_t count);
@@ -49,6 +52,16 @@ void activate_all(Activation activation, const float* x, float* y, size_t count)
     StoreF32(Activate(d, activation, LoadF32(d, x + i)), d, y + i);
 }
 
+template <class Exactness>
+void gelu_all(const float* x, float* y, size_t count) {
+  const D d;
+  for (size_t i = 0; i < count; i += kStep) {
+    hn::Vec<D> v[1] = {LoadF32(d, x + i)};
+    ActivateAs<Exactness>(Activation::kGeluErf, v);
+    StoreF32(v[0], d, y + i);
+  }
+}
+
 void round_all(const float* x, bf16* y, size_t count) {
   const D d;
   for (size_t i = 0; i < count; i += kStep) StoreF32(LoadF32(d, x + i), d, y + i);
@@ -67,7 +80,15 @@ void round_some(const bf16* x, bf16* y, size_t count) {
 }  // namespace
 
 test::VectorFunctions vector_functions(std::string_view isa) {
-  return {isa, exp_all, activate_all, round_all, copy_some, round_some, kStep};
+  return {.isa = isa,
+          .exp = exp_all,
+          .activate = activate_all,
+          .gelu_of_bf16 = gelu_all<bf16>,
+          .gelu_of_bytes = gelu_all<int8_t>,
+          .round = round_all,
+          .copy_some = copy_some,
+          .round_some = round_some,
+          .lanes = kStep};
 }
 
 }  // namespace HWY_NAMESPACE
@@ -194,6 +215,23 @@ TEST(VectorMath, ActivationsAreGoodToFp32Rounding) {
   }
 }
 
+TEST(VectorMath, GeluIsAsExactAsItsResultCanTell) {
+  const std::vector<float> x = samples(-20, 20);
+  std::vector<float> y(x.size());
+  for (const VectorFunctions& functions : all_functions()) {
+    functions.gelu_of_bf16(x.data(), y.data(), x.size());
+    for (size_t i = 0; i < x.size(); ++i) {
+      const double expected = oracle(Activation::kGeluErf, x[i]);
+      const double allowed = std::abs(x[i]) < 5 ? 3e-4 * std::abs(expected) : 2e-6;
+      ASSERT_NEAR(y[i], expected, allowed) << functions.isa << " " << x[i];
+    }
+    functions.gelu_of_bytes(x.data(), y.data(), x.size());
+    for (size_t i = 0; i < x.size(); ++i) {
+      ASSERT_NEAR(y[i], oracle(Activation::kGeluErf, x[i]), 4e-4) << functions.isa << " " << x[i];
+    }
+  }
+}
+
 TEST(VectorMath, NanStaysNanThroughEveryActivation) {
   const std::vector<float> x(16, kNan);
   for (const VectorFunctions& functions : all_functions()) {
@@ -202,6 +240,11 @@ TEST(VectorMath, NanStaysNanThroughEveryActivation) {
       functions.activate(activation, x.data(), y.data(), x.size());
       for (const float value : y)
         EXPECT_TRUE(std::isnan(value)) << functions.isa << " " << activation_name(activation);
+    }
+    for (const auto gelu : {functions.gelu_of_bf16, functions.gelu_of_bytes}) {
+      std::vector<float> y(x.size());
+      gelu(x.data(), y.data(), x.size());
+      for (const float value : y) EXPECT_TRUE(std::isnan(value)) << functions.isa;
     }
   }
 }

@@ -36,7 +36,7 @@ template <int kVectors, class Term>
 void ChangeScores(const ScoreBlock& block, const Term& term) {
   Vector maximum[kVectors];
   WDE_UNROLLED
-  for (int v = 0; v < kVectors; ++v) maximum[v] = hn::Set(kFloats, kHiddenScore);
+  for (int v = 0; v < kVectors; ++v) maximum[v] = hn::Set(kFloats, kLeastMaximum);
   float* scores = block.scores;
   for (int64_t row = 0; row < block.keys; ++row, scores += kVectors * kLanes) {
     WDE_UNROLLED
@@ -161,7 +161,7 @@ void AddContentToPosition(const ScoreBlock& block, const ContentToPosition& term
   constexpr int kRows = 4;
   Vector maximum[kVectors];
   WDE_UNROLLED
-  for (int v = 0; v < kVectors; ++v) maximum[v] = hn::Set(kFloats, kHiddenScore);
+  for (int v = 0; v < kVectors; ++v) maximum[v] = hn::Set(kFloats, kLeastMaximum);
   int64_t row = 0;
   for (; row + kRows <= block.keys; row += kRows) {
     AddSkewedRows<kRows>(block, term, row, maximum);

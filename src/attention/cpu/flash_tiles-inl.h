@@ -160,6 +160,9 @@ struct Band {
 
 // Finite, so that no difference of two scores is NaN; far below any score.
 constexpr float kHiddenScore = -1e30f;
+// Of a query that sees no key yet: so far above hidden scores that their power is zero, however
+// their products are rounded.
+constexpr float kLeastMaximum = -1e20f;
 
 HWY_INLINE Vector HideUnseen(Vector score, int64_t row, const Band& band, int vector) {
   const hn::RebindToSigned<FloatTag> integers;
@@ -221,7 +224,7 @@ template <class Dot, int kVectors>
 void Scores(const ScoreTile<Dot>& tile) {
   WDE_UNROLLED
   for (int v = 0; v < kVectors; ++v) {
-    hn::Store(hn::Set(kFloats, kHiddenScore), kFloats, tile.block.maximum + v * kLanes);
+    hn::Store(hn::Set(kFloats, kLeastMaximum), kFloats, tile.block.maximum + v * kLanes);
   }
   RunBySteps<ScoreRows<Dot, kVectors>>(tile, tile.block.keys);
 }
@@ -270,12 +273,12 @@ struct SoftmaxState {
 enum class Tile { kFirst, kLater };
 
 // 2^x for x <= 0, as exactly as the dot's elements can tell.
-template <class Dot>
-HWY_INLINE Vector Exp2Of(Vector x) {
+template <class Dot, int kCount>
+HWY_INLINE void Exp2Of(Vector (&x)[kCount]) {
 #if WDE_HWY_AVX512
-  if constexpr (Dot::kGroup > 1) return ops::HWY_NAMESPACE::Exp2Coarse(kFloats, x);
+  if constexpr (Dot::kGroup > 1) return ops::HWY_NAMESPACE::Exp2Coarse<kCount>(kFloats, x);
 #endif
-  return Exp2NonPositive(x);
+  for (Vector& v : x) v = Exp2NonPositive(v);
 }
 
 #if HWY_TARGET == HWY_AVX3_DL
@@ -289,6 +292,39 @@ HWY_INLINE void StorePairs(Vector a, Vector b, bf16* to) {
   _mm512_storeu_si512(to, _mm512_permutexvar_epi16(_mm512_load_si512(kInterleaved), both));
 }
 #endif
+
+// What the scores of kVectors vectors of queries become: 2^(scale (score - maximum)).
+template <class Dot, int kVectors>
+class SoftmaxPowers {
+ public:
+  SoftmaxPowers(const Vector (&maximum)[kVectors], Vector scale) : scale_(scale) {
+    WDE_UNROLLED
+    for (int v = 0; v < kVectors; ++v) {
+      bias_[v] = kFused ? hn::Neg(hn::Mul(scale, maximum[v])) : maximum[v];
+    }
+  }
+
+  // Of kCount / kVectors keys at once, one after the other in memory; added to the queries' sums.
+  template <int kCount>
+  HWY_INLINE void Of(const float* scores, Vector (&sum)[kVectors], Vector (&p)[kCount]) const {
+    WDE_UNROLLED
+    for (int i = 0; i < kCount; ++i) {
+      const Vector score = hn::Load(kFloats, scores + i * kLanes);
+      p[i] = kFused ? hn::MulAdd(scale_, score, bias_[i % kVectors])
+                    : hn::Mul(scale_, hn::Sub(score, bias_[i % kVectors]));
+    }
+    Exp2Of<Dot>(p);
+    WDE_UNROLLED
+    for (int i = 0; i < kCount; ++i) sum[i % kVectors] = hn::Add(sum[i % kVectors], p[i]);
+  }
+
+ private:
+  // One rounding of scale times maximum for all scores of a query scales its powers alike.
+  static constexpr bool kFused = Dot::kGroup > 1;
+
+  Vector scale_;
+  Vector bias_[kVectors];
+};
 
 // Scores become 2^(scale (score - maximum)), in place, in the elements of the dot: the groups
 // [keys / kGroup][W], the last one filled up with zeros.
@@ -306,34 +342,37 @@ void Softmax(const ScoreBlock& block, float scale, Tile position, const SoftmaxS
     if (position == Tile::kLater) {
       const Vector before = hn::Load(kFloats, state.maximum + v * kLanes);
       maximum[v] = hn::Max(maximum[v], before);
-      const Vector rescale = Exp2Of<Dot>(hn::Mul(scales, hn::Sub(before, maximum[v])));
-      hn::Store(rescale, kFloats, state.rescale + v * kLanes);
-      sum[v] = hn::Mul(rescale, hn::Load(kFloats, state.sum + v * kLanes));
+      Vector rescale[1] = {hn::Mul(scales, hn::Sub(before, maximum[v]))};
+      Exp2Of<Dot>(rescale);
+      hn::Store(rescale[0], kFloats, state.rescale + v * kLanes);
+      sum[v] = hn::Mul(rescale[0], hn::Load(kFloats, state.sum + v * kLanes));
     }
     hn::Store(maximum[v], kFloats, state.maximum + v * kLanes);
   }
-  const auto exponentiate = [&](const float* from, int v) HWY_ATTR {
-    const Vector score = hn::Load(kFloats, from + v * kLanes);
-    const Vector p = Exp2Of<Dot>(hn::Mul(scales, hn::Sub(score, maximum[v])));
-    sum[v] = hn::Add(sum[v], p);
-    return p;
-  };
+  const SoftmaxPowers<Dot, kVectors> powers(maximum, scales);
   constexpr int64_t kWidth = kVectors * kLanes;
   if constexpr (Dot::kGroup == 1) {
     for (int64_t key = 0; key < keys; ++key, scores += kWidth) {
+      Vector p[kVectors];
+      powers.Of(scores, sum, p);
       WDE_UNROLLED
-      for (int v = 0; v < kVectors; ++v) {
-        hn::Store(exponentiate(scores, v), kFloats, scores + v * kLanes);
-      }
+      for (int v = 0; v < kVectors; ++v) hn::Store(p[v], kFloats, scores + v * kLanes);
     }
   } else {
     auto* pairs = reinterpret_cast<typename Dot::Element*>(scores);
-    for (int64_t key = 0; key < keys; key += 2, scores += 2 * kWidth, pairs += 2 * kWidth) {
+    int64_t key = 0;
+    for (; key + 2 <= keys; key += 2, scores += 2 * kWidth, pairs += 2 * kWidth) {
+      Vector p[2 * kVectors];
+      powers.Of(scores, sum, p);
+      WDE_UNROLLED
+      for (int v = 0; v < kVectors; ++v) StorePairs(p[v], p[kVectors + v], pairs + 2 * v * kLanes);
+    }
+    if (key < keys) {
+      Vector p[kVectors];
+      powers.Of(scores, sum, p);
       WDE_UNROLLED
       for (int v = 0; v < kVectors; ++v) {
-        const Vector first = exponentiate(scores, v);
-        const Vector second = key + 1 < keys ? exponentiate(scores + kWidth, v) : hn::Zero(kFloats);
-        StorePairs(first, second, pairs + 2 * v * kLanes);
+        StorePairs(p[v], hn::Zero(kFloats), pairs + 2 * v * kLanes);
       }
     }
   }

@@ -40,14 +40,16 @@ HWY_INLINE hn::Vec<D> Activate(D d, Activation activation, hn::Vec<D> x) {
   return x;
 }
 
-// v = activation(v), as exactly as TY can tell. The activation that models use in every block gets
-// its loops without the choice inside.
-template <class TY, int kCount>
+// v = activation(v), as exactly as Exactness can tell: float, bf16, or int8_t, whose values are
+// steps of a row's range. The activation that models use in every block gets its loops without the
+// choice inside.
+template <class Exactness, int kCount>
 HWY_INLINE void ActivateAs(Activation activation, hn::Vec<hn::ScalableTag<float>> (&v)[kCount]) {
   const hn::ScalableTag<float> d;
   if (activation == Activation::kGeluErf) {
 #if WDE_HWY_AVX512
-    if constexpr (std::is_same_v<TY, bf16>) return GeluErfCoarse<kCount>(d, v);
+    if constexpr (std::is_same_v<Exactness, int8_t>) return GeluErfOfBytes<kCount>(d, v);
+    if constexpr (std::is_same_v<Exactness, bf16>) return GeluErfCoarse<kCount>(d, v);
 #endif
     return GeluErf<kCount>(d, v);
   }

@@ -40,71 +40,70 @@ void prefetch_place(const GemmArgs& args, const TilePlace& place) {
   }
 }
 
-// sums = activation(sums + bias), several vectors at once.
-template <int kCount, class TY>
-HWY_INLINE void activate_vectors(Activation activation, const float* bias, int64_t width,
-                                 int64_t at, float* sums) {
+// sums = activation(biased), several vectors at once.
+template <int kCount, class Exactness, class Biased>
+HWY_INLINE void activate_vectors(Activation activation, int64_t width, int64_t at,
+                                 const Biased& biased, float* sums) {
   const hn::ScalableTag<float> d;
   constexpr int64_t kLanes = HWY_LANES(float);
   hn::Vec<hn::ScalableTag<float>> v[kCount];
   WDE_EACH(i, kCount) {
-    v[i] = hn::Add(hn::Load(d, sums + at + i * kLanes),
-                   hn::LoadU(d, bias + (at + i * kLanes) % width));
+    const int64_t lanes = at + i * kLanes;
+    v[i] = biased(lanes / width, lanes % width, sums + lanes);
   }
-  ActivateAs<TY>(activation, v);
+  ActivateAs<Exactness>(activation, v);
   WDE_EACH(i, kCount) hn::Store(v[i], d, sums + at + i * kLanes);
 }
 
-template <class TY>
-HWY_INLINE void activate_tile(Activation activation, const float* bias, const TilePlace& place,
+template <class Exactness, class Biased>
+HWY_INLINE void activate_tile(Activation activation, const TilePlace& place, const Biased& biased,
                               float* sums) {
   constexpr int64_t kLanes = HWY_LANES(float);
   const int64_t floats = place.rows * place.width;
   int64_t at = 0;
   for (; at + 4 * kLanes <= floats; at += 4 * kLanes) {
-    activate_vectors<4, TY>(activation, bias, place.width, at, sums);
+    activate_vectors<4, Exactness>(activation, place.width, at, biased, sums);
   }
   for (; at < floats; at += kLanes)
-    activate_vectors<1, TY>(activation, bias, place.width, at, sums);
+    activate_vectors<1, Exactness>(activation, place.width, at, biased, sums);
 }
 
-// y = sums + bias + residual for `columns` values of one row; bias and residual may be null.
+// y = value + residual for the first `columns` lanes of a vector; the residual may be null.
 template <class TY>
-HWY_INLINE void store_row(const float* sums, const float* bias, const TY* residual, TY* y,
-                          int64_t columns) {
+HWY_INLINE void store_vector(hn::Vec<hn::ScalableTag<float>> value, const TY* residual, TY* y,
+                             int64_t columns) {
+  const hn::ScalableTag<float> d;
+  if (columns >= HWY_LANES(float)) {
+    if (residual != nullptr) value = hn::Add(value, LoadF32(d, residual));
+    StoreF32(value, d, y);
+    return;
+  }
+  const auto count = static_cast<size_t>(columns);
+  if (residual != nullptr) value = hn::Add(value, LoadF32N(d, residual, count));
+  StoreF32N(value, d, y, count);
+}
+
+// y = activation(biased) + residual, where biased(row, column, at) is what the sums at `at` of that
+// row and column, both counted from the tile's first, stand for, and the bias. The activation is as
+// exact as Exactness can tell (activation-inl.h). `sums` is scratch.
+template <class TY, class Exactness, class Biased>
+void finish_tile(const TiledMatrix& matrix, const GemmArgs& args, const TilePlace& place,
+                 const Biased& biased, float* sums) {
   const hn::ScalableTag<float> d;
   constexpr int64_t kLanes = HWY_LANES(float);
-  int64_t c = 0;
-  for (; c + kLanes <= columns; c += kLanes) {
-    auto v = hn::Load(d, sums + c);
-    if (bias != nullptr) v = hn::Add(v, hn::LoadU(d, bias + c));
-    if (residual != nullptr) v = hn::Add(v, LoadF32(d, residual + c));
-    StoreF32(v, d, y + c);
-  }
-  if (c == columns) return;
-  const auto rest = static_cast<size_t>(columns - c);
-  auto v = hn::Load(d, sums + c);
-  if (bias != nullptr) v = hn::Add(v, hn::LoadU(d, bias + c));
-  if (residual != nullptr) v = hn::Add(v, LoadF32N(d, residual + c, rest));
-  StoreF32N(v, d, y + c, rest);
-}
-
-// y = activation(sums + bias) + residual. `sums` is scratch.
-template <class TY>
-void finish_tile(const TiledMatrix& matrix, const GemmArgs& args, const TilePlace& place,
-                 float* sums) {
-  const float* bias = matrix.bias + place.first_column;
-  if (matrix.activation != Activation::kNone) {
-    activate_tile<TY>(matrix.activation, bias, place, sums);
-  }
-  if (matrix.activation != Activation::kNone) bias = nullptr;
+  const bool activates = matrix.activation != Activation::kNone;
+  if (activates) activate_tile<Exactness>(matrix.activation, place, biased, sums);
   const int64_t columns = std::min(place.width, matrix.n - place.first_column);
   for (int64_t i = 0; i < place.rows; ++i) {
     const int64_t row = place.first_row + i;
     const TY* residual = args.residual.as<TY>();
     if (residual != nullptr) residual += row * args.residual.row_stride + place.first_column;
-    store_row(sums + i * place.width, bias, residual,
-              args.y.as<TY>() + row * args.y.row_stride + place.first_column, columns);
+    TY* y = args.y.as<TY>() + row * args.y.row_stride + place.first_column;
+    const float* from = sums + i * place.width;
+    for (int64_t c = 0; c < columns; c += kLanes) {
+      const auto value = activates ? hn::Load(d, from + c) : biased(i, c, from + c);
+      store_vector(value, residual == nullptr ? nullptr : residual + c, y + c, columns - c);
+    }
   }
 }
 

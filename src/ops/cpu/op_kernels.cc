@@ -50,19 +50,33 @@ HWY_INLINE void store(V v, T* to, int64_t count) {
   StoreF32N(v, d, to, static_cast<size_t>(count));
 }
 
-// The sum over [0, columns) of value(begin, count), whose lanes from `count` on are zero.
-template <class Value>
-HWY_INLINE float sum_columns(int64_t columns, const Value& value) {
+// sums[r] = the sum over [0, columns) of value(r, begin, count), whose lanes from `count` on are
+// zero. Of several rows at once, the latency of one hides behind the others.
+template <int kRows, class Value>
+HWY_INLINE void sum_columns(int64_t columns, const Value& value, float (&sums)[kRows]) {
   const D d;
-  V even = hn::Zero(d);
-  V odd = hn::Zero(d);
+  V even[kRows], odd[kRows];
+  WDE_EACH(r, kRows) even[r] = odd[r] = hn::Zero(d);
   int64_t c = 0;
   for (; c + 2 * kLanes <= columns; c += 2 * kLanes) {
-    even = hn::Add(even, value(c, kLanes));
-    odd = hn::Add(odd, value(c + kLanes, kLanes));
+    WDE_EACH(r, kRows) {
+      even[r] = hn::Add(even[r], value(r, c, kLanes));
+      odd[r] = hn::Add(odd[r], value(r, c + kLanes, kLanes));
+    }
   }
-  for (; c < columns; c += kLanes) even = hn::Add(even, value(c, std::min(kLanes, columns - c)));
-  return SumLanes(d, hn::Add(even, odd));
+  for (; c < columns; c += kLanes) {
+    const int64_t count = std::min(kLanes, columns - c);
+    WDE_EACH(r, kRows) even[r] = hn::Add(even[r], value(r, c, count));
+  }
+  WDE_EACH(r, kRows) sums[r] = SumLanes(d, hn::Add(even[r], odd[r]));
+}
+
+template <class Value>
+HWY_INLINE float sum_columns(int64_t columns, const Value& value) {
+  float sum[1];
+  sum_columns(
+      columns, [&](int, int64_t c, int64_t count) HWY_ATTR { return value(c, count); }, sum);
+  return sum[0];
 }
 
 // kBf16 or kF32, by x's dtype, of every row of x.
@@ -78,88 +92,128 @@ void for_each_row(OpContext& context, const Args& args) {
   });
 }
 
-// ------------------------------------------------------------------ layer_norm
-
-template <class T>
-void layer_norm_row(const LayerNormArgs& args, int64_t row) {
-  const D d;
-  const int64_t columns = args.x.shape[1];
-  const T* x = row_of<T>(args.x, row);
-  const T* residual = args.residual.data == nullptr ? nullptr : row_of<T>(args.residual, row);
-  const auto input = [&](int64_t c, int64_t count) HWY_ATTR {
-    const V v = load(x + c, count);
-    return residual == nullptr ? v : hn::Add(v, load(residual + c, count));
+// Kernel::run<T, kRows>(args, row) for every row of x, of elements T: several rows at once, while
+// there are as many.
+template <class Kernel, class Args>
+void for_rows_together(OpContext& context, const Args& args) {
+  constexpr int kTogether = 4;
+  const auto run = [&]<class T>(int64_t begin, int64_t end) {
+    int64_t row = begin;
+    for (; row + kTogether <= end; row += kTogether) Kernel::template run<T, kTogether>(args, row);
+    for (; row < end; ++row) Kernel::template run<T, 1>(args, row);
   };
-  const auto n = static_cast<float>(columns);
-  const float mean = sum_columns(columns, input) / n;
-  const V means = hn::Set(d, mean);
-  const float variance =
-      sum_columns(columns,
-                  [&](int64_t c, int64_t count) HWY_ATTR {
-                    const V centered = hn::Sub(input(c, count), means);
-                    const V square = hn::Mul(centered, centered);
-                    return count == kLanes ? square
-                                           : hn::IfThenElseZero(
-                                                 hn::FirstN(d, static_cast<size_t>(count)), square);
-                  }) /
-      n;
-  const V scale = hn::Set(d, 1.0f / std::sqrt(variance + args.epsilon));
-  const float* weight = args.weight.as<const float>();
-  const float* bias = args.bias.as<const float>();
-  T* out = mutable_row_of<T>(args.out, row);
-  for (int64_t c = 0; c < columns; c += kLanes) {
-    const int64_t count = std::min(kLanes, columns - c);
-    const V normal = hn::Mul(hn::Sub(input(c, count), means), scale);
-    const V shift = bias == nullptr ? hn::Zero(d) : load(bias + c, count);
-    store(hn::MulAdd(normal, load(weight + c, count), shift), out + c, count);
-  }
+  parallel_rows(context.pool, args.x.rows(), kBlockRows, [&](int64_t begin, int64_t end) {
+    if (args.x.dtype == DType::kBF16)
+      run.template operator()<bf16>(begin, end);
+    else
+      run.template operator()<float>(begin, end);
+  });
 }
 
+// ------------------------------------------------------------------ layer_norm
+
+struct LayerNormRows {
+  template <class T, int kRows>
+  static void run(const LayerNormArgs& args, int64_t row) {
+    const D d;
+    const int64_t columns = args.x.shape[1];
+    const bool adds = args.residual.data != nullptr;
+    const T* x = row_of<T>(args.x, row);
+    const T* residual = adds ? row_of<T>(args.residual, row) : nullptr;
+    const auto input = [&](int r, int64_t c, int64_t count) HWY_ATTR {
+      const V v = load(x + r * args.x.row_stride + c, count);
+      return adds ? hn::Add(v, load(residual + r * args.residual.row_stride + c, count)) : v;
+    };
+    const auto n = static_cast<float>(columns);
+    float sums[kRows];
+    sum_columns(columns, input, sums);
+    V means[kRows], scales[kRows];
+    WDE_EACH(r, kRows) means[r] = hn::Set(d, sums[r] / n);
+    const auto square = [&](int r, int64_t c, int64_t count) HWY_ATTR {
+      const V centered = hn::Sub(input(r, c, count), means[r]);
+      const V squared = hn::Mul(centered, centered);
+      if (count == kLanes) return squared;
+      return hn::IfThenElseZero(hn::FirstN(d, static_cast<size_t>(count)), squared);
+    };
+    sum_columns(columns, square, sums);
+    WDE_EACH(r, kRows) scales[r] = hn::Set(d, 1.0f / std::sqrt(sums[r] / n + args.epsilon));
+    const float* weight = args.weight.as<const float>();
+    const float* bias = args.bias.as<const float>();
+    T* out = mutable_row_of<T>(args.out, row);
+    const auto finish = [&](int64_t c, int64_t count) HWY_ATTR {
+      const V factor = load(weight + c, count);
+      const V shift = bias == nullptr ? hn::Zero(d) : load(bias + c, count);
+      WDE_EACH(r, kRows) {
+        const V normal = hn::Mul(hn::Sub(input(r, c, count), means[r]), scales[r]);
+        store(hn::MulAdd(normal, factor, shift), out + r * args.out.row_stride + c, count);
+      }
+    };
+    int64_t c = 0;
+    for (; c + kLanes <= columns; c += kLanes) finish(c, kLanes);
+    if (c < columns) finish(c, columns - c);
+  }
+};
+
 void layer_norm(OpContext& context, const LayerNormArgs& args) {
-  for_each_row<layer_norm_row<bf16>, layer_norm_row<float>>(context, args);
+  for_rows_together<LayerNormRows>(context, args);
 }
 
 // ------------------------------------------------------------------ rms_norm
 
-// Of a row's columns [begin, begin + size of the weight).
-template <class T>
-void rms_norm_part(const RmsNormArgs& args, int64_t row, int64_t begin) {
-  const D d;
-  const int64_t columns = args.weight.shape[0];
-  const T* x = row_of<T>(args.x, row) + begin;
-  const T* residual =
-      args.residual.data == nullptr ? nullptr : row_of<T>(args.residual, row) + begin;
-  const T* addend = args.addend.data == nullptr ? nullptr : row_of<T>(args.addend, row) + begin;
-  const auto input = [&](int64_t c, int64_t count) HWY_ATTR {
-    const V v = load(x + c, count);
-    return residual == nullptr ? v : hn::Add(v, load(residual + c, count));
-  };
-  const float squares = sum_columns(columns, [&](int64_t c, int64_t count) HWY_ATTR {
-    const V v = input(c, count);
-    return hn::Mul(v, v);
-  });
-  const V scale =
-      hn::Set(d, 1.0f / std::sqrt(squares / static_cast<float>(columns) + args.epsilon));
-  const V offset = hn::Set(d, args.weight_offset);
-  const float* weight = args.weight.as<const float>();
-  T* out = mutable_row_of<T>(args.out, row) + begin;
-  for (int64_t c = 0; c < columns; c += kLanes) {
-    const int64_t count = std::min(kLanes, columns - c);
-    const V factor = hn::Add(offset, load(weight + c, count));
-    const V normal = hn::Mul(hn::Mul(input(c, count), scale), factor);
-    store(addend == nullptr ? normal : hn::Add(normal, load(addend + c, count)), out + c, count);
+struct RmsNormRows {
+  template <class T, int kRows>
+  static void run(const RmsNormArgs& args, int64_t row) {
+    for (int64_t begin = 0; begin < args.x.shape[1]; begin += args.weight.shape[0]) {
+      part<T, kRows>(args, row, begin);
+    }
   }
-}
 
-template <class T>
-void rms_norm_row(const RmsNormArgs& args, int64_t row) {
-  for (int64_t begin = 0; begin < args.x.shape[1]; begin += args.weight.shape[0]) {
-    rms_norm_part<T>(args, row, begin);
+ private:
+  // Of the rows' columns [begin, begin + size of the weight).
+  template <class T, int kRows>
+  static void part(const RmsNormArgs& args, int64_t row, int64_t begin) {
+    const D d;
+    const int64_t columns = args.weight.shape[0];
+    const bool adds = args.residual.data != nullptr;
+    const bool adds_after = args.addend.data != nullptr;
+    const T* x = row_of<T>(args.x, row) + begin;
+    const T* residual = adds ? row_of<T>(args.residual, row) + begin : nullptr;
+    const T* addend = adds_after ? row_of<T>(args.addend, row) + begin : nullptr;
+    const auto input = [&](int r, int64_t c, int64_t count) HWY_ATTR {
+      const V v = load(x + r * args.x.row_stride + c, count);
+      return adds ? hn::Add(v, load(residual + r * args.residual.row_stride + c, count)) : v;
+    };
+    float squares[kRows];
+    const auto square = [&](int r, int64_t c, int64_t count) HWY_ATTR {
+      const V v = input(r, c, count);
+      return hn::Mul(v, v);
+    };
+    sum_columns(columns, square, squares);
+    V scales[kRows];
+    WDE_EACH(r, kRows) {
+      const float mean = squares[r] / static_cast<float>(columns);
+      scales[r] = hn::Set(d, 1.0f / std::sqrt(mean + args.epsilon));
+    }
+    const V offset = hn::Set(d, args.weight_offset);
+    const float* weight = args.weight.as<const float>();
+    T* out = mutable_row_of<T>(args.out, row) + begin;
+    const auto finish = [&](int64_t c, int64_t count) HWY_ATTR {
+      const V factor = hn::Add(offset, load(weight + c, count));
+      WDE_EACH(r, kRows) {
+        V normal = hn::Mul(hn::Mul(input(r, c, count), scales[r]), factor);
+        if (adds_after)
+          normal = hn::Add(normal, load(addend + r * args.addend.row_stride + c, count));
+        store(normal, out + r * args.out.row_stride + c, count);
+      }
+    };
+    int64_t c = 0;
+    for (; c + kLanes <= columns; c += kLanes) finish(c, kLanes);
+    if (c < columns) finish(c, columns - c);
   }
-}
+};
 
 void rms_norm(OpContext& context, const RmsNormArgs& args) {
-  for_each_row<rms_norm_row<bf16>, rms_norm_row<float>>(context, args);
+  for_rows_together<RmsNormRows>(context, args);
 }
 
 // ------------------------------------------------------------------ rope

@@ -5,8 +5,9 @@
 //   Sum, Operand    vectors of sums, and of what is multiplied
 //   kGroup          values of k that a step sums
 //   kInPlace        rows of x may be multiplied where they lie
-//   load(), Broadcast(), MultiplyAdd()  the parts of a step
-//   prepare()       one row of x into its copy, which has room for whole vectors
+//   LoadPanel(), Broadcast(), MultiplyAdd()  the parts of a step
+//   Measure()       what a row's copy depends on
+//   Prepare()       one row of x into its copy, which is a whole number of lines
 
 #if defined(WDE_OPS_CPU_TILED_GEMM_FORMS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef WDE_OPS_CPU_TILED_GEMM_FORMS_INL_H_
@@ -47,7 +48,11 @@ struct F32 : F32Dot {
     low = Load(from);
     high = Load(from + kLanes);
   }
-  static RowScale Prepare(const float* row, int64_t k, float* to) {
+  template <class TX>
+  static RowRange Measure(const TX* /*row*/, int64_t /*k*/) {
+    return {};
+  }
+  static RowScale Prepare(const float* row, int64_t k, const RowRange& /*range*/, float* to) {
     std::copy_n(row, k, to);
     return {};
   }
@@ -67,8 +72,8 @@ struct WidenedBf16 : F32 {
     low = hn::BitCast(d, hn::ShiftLeft<16>(words));
     high = hn::BitCast(d, hn::And(words, hn::Set(du, 0xffff0000u)));
   }
-  static RowScale Prepare(const bf16* row, int64_t k, float* to) {
-    EachVector(row, 0, k, [&](int64_t i, V v) HWY_ATTR { hn::Store(v, D(), to + i); });
+  static RowScale Prepare(const bf16* row, int64_t k, const RowRange& /*range*/, float* to) {
+    EachVector(row, k, [&](int64_t i, V v) HWY_ATTR { hn::Store(v, D(), to + i); });
     return {};
   }
 };
@@ -85,7 +90,8 @@ struct Bf16Pairs : Bf16Dot {
     low = Load(from);
     high = Load(from + kGroup * kLanes);
   }
-  static RowScale Prepare(const bf16* row, int64_t k, bf16* to) {
+  static RowRange Measure(const bf16* /*row*/, int64_t /*k*/) { return {}; }
+  static RowScale Prepare(const bf16* row, int64_t k, const RowRange& /*range*/, bf16* to) {
     std::copy_n(row, k, to);
     return {};
   }
@@ -207,8 +213,12 @@ struct Int8Pairs {
         std::numeric_limits<int32_t>::max() / (127 * std::max<int64_t>(k, 1)), 127, kMost));
   }
   template <class TX>
-  static RowScale Prepare(const TX* row, int64_t k, int16_t* to) {
-    return QuantizeSigned(row, k, Most(k), to);
+  static RowRange Measure(const TX* row, int64_t k) {
+    return FindRange(row, k);
+  }
+  template <class TX>
+  static RowScale Prepare(const TX* row, int64_t k, const RowRange& range, int16_t* to) {
+    return QuantizeSigned(row, k, range, Most(k), to);
   }
 };
 
@@ -255,8 +265,12 @@ struct Int8Quads {
 #endif
 
   template <class TX>
-  static RowScale Prepare(const TX* row, int64_t k, X* to) {
-    return QuantizeAffine(row, k, to);
+  static RowRange Measure(const TX* row, int64_t k) {
+    return FindRange(row, k);
+  }
+  template <class TX>
+  static RowScale Prepare(const TX* row, int64_t k, const RowRange& range, X* to) {
+    return QuantizeAffine(row, k, range, to);
   }
 };
 

@@ -61,10 +61,17 @@ Rows<Form> prepare_rows(const TensorView& x, const TiledBlock& block, int64_t k,
     if (in_place<Form, TX>(x, k)) return {from, x.row_stride, scales};
   }
   const int64_t stride = copy_stride<Form>(k);
-  for (int64_t row = 0; row < block.row_count; ++row, from += x.row_stride) {
-    typename Form::X* to = copy + row * stride;
-    std::fill(to + k, to + ceil_div(k, Form::kGroup) * Form::kGroup, typename Form::X{});
-    scales[row] = Form::Prepare(from, k, to);
+  // A row's range is known some time after its last value: meanwhile others are measured.
+  constexpr int64_t kRowsAtOnce = 4;
+  RowRange ranges[kRowsAtOnce];
+  for (int64_t row = 0; row < block.row_count; row += kRowsAtOnce) {
+    const int64_t rows = std::min(block.row_count - row, kRowsAtOnce);
+    for (int64_t i = 0; i < rows; ++i) ranges[i] = Form::Measure(from + i * x.row_stride, k);
+    for (int64_t i = 0; i < rows; ++i, from += x.row_stride) {
+      typename Form::X* to = copy + (row + i) * stride;
+      std::fill(to + k, to + ceil_div(k, Form::kGroup) * Form::kGroup, typename Form::X{});
+      scales[row + i] = Form::Prepare(from, k, ranges[i], to);
+    }
   }
   return {copy, stride, scales};
 }
@@ -90,9 +97,8 @@ struct TileProduct {
   Prefetches prefetches;
 };
 
-// Sums += x * weights; then the sums of row `row` and vector `v` go to finish(row, v, sum). Few
-// rows take several panels at once, so that enough independent chains hide the latency of an
-// addition.
+// Sums += x * weights; then they go to finish(sums). Few rows take several panels at once, so that
+// enough independent chains hide the latency of an addition.
 template <int kRows, int kPanels, class Form, class Finish>
 HWY_INLINE void multiply(const TileProduct<Form>& product, const Finish& finish) {
   const auto* HWY_RESTRICT x = product.x;
@@ -137,18 +143,24 @@ HWY_INLINE void multiply(const TileProduct<Form>& product, const Finish& finish)
     for (int i = 0; i < kPrefetchSteps; ++i) step(s + i);
   }
   for (; s < steps; ++s) step(s);
-  WDE_UNROLL_FULLY
-  for (int row = 0; row < kRows; ++row) {
-    WDE_UNROLL_FULLY
-    for (int v = 0; v < kVectors; ++v) finish(row, v, sums[row][v]);
-  }
+  finish(sums);
 }
+
+template <class Form, int kRows, int kPanels>
+using Sums = typename Form::Sum[kRows][2 * kPanels];
 
 template <int kRows, int kPanels, class Form>
 void multiply_to_scratch(const TileProduct<Form>& product) {
-  multiply<kRows, kPanels>(product, [&](int row, int v, typename Form::Sum sum) HWY_ATTR {
+  multiply<kRows, kPanels>(product, [&](const Sums<Form, kRows, kPanels>& sums) HWY_ATTR {
     const D d;
-    hn::Store(hn::BitCast(d, sum), d, product.scratch + (row * 2 * kPanels + v) * kLanes);
+    constexpr int kVectors = 2 * kPanels;
+    WDE_UNROLL_FULLY
+    for (int row = 0; row < kRows; ++row) {
+      WDE_UNROLL_FULLY
+      for (int v = 0; v < kVectors; ++v) {
+        hn::Store(hn::BitCast(d, sums[row][v]), d, product.scratch + (row * kVectors + v) * kLanes);
+      }
+    }
   });
 }
 
@@ -167,19 +179,51 @@ Multiply<Form> choose_multiply(int64_t rows, bool wide,
   return (wide ? kWide : kNarrow)[static_cast<size_t>(rows - 1)];
 }
 
-// Sums as the numbers that they stand for; of integers, those of a row with that scale.
+// What a vector of columns needs to become the numbers that its sums stand for, and the bias.
 template <class Form>
-HWY_INLINE V dequantize(const TiledMatrix& matrix, const RowScale& row, int64_t column,
-                        typename Form::Sum sum) {
-  if constexpr (std::is_same_v<typename Form::Sum, V>) {
-    return sum;
-  } else {
-    const D d;
-    const V shift = hn::Mul(hn::Set(d, row.offset), hn::LoadU(d, matrix.column_sums + column));
-    const V factor = hn::Mul(hn::Set(d, row.scale), hn::LoadU(d, matrix.scales + column));
-    return hn::MulAdd(hn::ConvertTo(d, sum), factor, shift);
+struct Columns {
+  static constexpr bool kIntegers = !std::is_same_v<typename Form::Sum, V>;
+
+  Columns(const TiledMatrix& matrix, int64_t column) : bias(hn::LoadU(D(), matrix.bias + column)) {
+    if constexpr (kIntegers) {
+      scale = hn::LoadU(D(), matrix.scales + column);
+      sum_of_weights = hn::LoadU(D(), matrix.column_sums + column);
+    }
   }
-}
+  // Of a row with that scale.
+  HWY_INLINE V biased(const RowScale& row, typename Form::Sum sum) const {
+    if constexpr (kIntegers) {
+      const D d;
+      const V shift = hn::MulAdd(hn::Set(d, row.offset), sum_of_weights, bias);
+      return hn::MulAdd(hn::ConvertTo(d, sum), hn::Mul(hn::Set(d, row.scale), scale), shift);
+    } else {
+      return hn::Add(sum, bias);
+    }
+  }
+
+  V bias;
+  V scale, sum_of_weights;  // of int8 weights
+};
+
+// The same for sums that wait in scratch; rows and columns are counted from the tile's first.
+template <class Form>
+struct BiasedSums {
+  HWY_INLINE V operator()(int64_t row, int64_t column, const float* at) const {
+    const auto sum = hn::BitCast(hn::DFromV<typename Form::Sum>(), hn::Load(D(), at));
+    return Columns<Form>(matrix, first_column + column).biased(x_scales[row], sum);
+  }
+
+  const TiledMatrix& matrix;
+  const RowScale* x_scales;
+  int64_t first_column;
+};
+
+// How exact an activation is worth to be: where rows of bf16 are quantized to bytes, so is the next
+// product's x.
+template <class Form, class TY>
+using Exactness =
+    std::conditional_t<std::is_same_v<typename Form::X, uint8_t> && std::is_same_v<TY, bf16>,
+                       int8_t, TY>;
 
 // The last slice of a whole tile, when nothing is left to do but the bias and the residual: y
 // straight from the registers.
@@ -190,15 +234,21 @@ void multiply_to_y(const TileProduct<Form>& product, const TiledMatrix& matrix,
   TY* y = args.y.as<TY>() + place.first_row * args.y.row_stride + column;
   const TY* residual = args.residual.as<TY>();
   if (residual != nullptr) residual += place.first_row * args.residual.row_stride + column;
-  multiply<kTileRows, 1>(product, [&](int row, int v, typename Form::Sum sum) HWY_ATTR {
+  multiply<kTileRows, 1>(product, [&](const Sums<Form, kTileRows, 1>& sums) HWY_ATTR {
     const D d;
-    const int64_t c = v * kLanes;
-    V value = dequantize<Form>(matrix, x_scales[row], column + c, sum);
-    value = hn::Add(value, hn::LoadU(d, matrix.bias + column + c));
-    if (residual != nullptr) {
-      value = hn::Add(value, LoadF32(d, residual + row * args.residual.row_stride + c));
+    const Columns<Form> columns[2] = {{matrix, column}, {matrix, column + kLanes}};
+    WDE_UNROLL_FULLY
+    for (int row = 0; row < kTileRows; ++row) {
+      WDE_UNROLL_FULLY
+      for (int v = 0; v < 2; ++v) {
+        const int64_t c = v * kLanes;
+        V value = columns[v].biased(x_scales[row], sums[row][v]);
+        if (residual != nullptr) {
+          value = hn::Add(value, LoadF32(d, residual + row * args.residual.row_stride + c));
+        }
+        StoreF32(value, d, y + row * args.y.row_stride + c);
+      }
     }
-    StoreF32(value, d, y + row * args.y.row_stride + c);
   });
 }
 
@@ -207,11 +257,16 @@ template <class Form, class TY>
 void multiply_and_activate(const TileProduct<Form>& product, const TiledMatrix& matrix,
                            const GemmArgs& args, const RowScale* x_scales, const TilePlace& place) {
   const int64_t column = place.first_column;
-  multiply<kTileRows, 1>(product, [&](int row, int v, typename Form::Sum sum) HWY_ATTR {
-    const D d;
-    const V value = dequantize<Form>(matrix, x_scales[row], column + v * kLanes, sum);
-    hn::Store(hn::Add(value, hn::LoadU(d, matrix.bias + column + v * kLanes)), d,
-              product.scratch + (row * 2 + v) * kLanes);
+  multiply<kTileRows, 1>(product, [&](const Sums<Form, kTileRows, 1>& sums) HWY_ATTR {
+    const Columns<Form> columns[2] = {{matrix, column}, {matrix, column + kLanes}};
+    WDE_UNROLL_FULLY
+    for (int row = 0; row < kTileRows; ++row) {
+      WDE_UNROLL_FULLY
+      for (int v = 0; v < 2; ++v) {
+        hn::Store(columns[v].biased(x_scales[row], sums[row][v]), D(),
+                  product.scratch + (row * 2 + v) * kLanes);
+      }
+    }
   });
   TY* y = args.y.as<TY>() + place.first_row * args.y.row_stride + column;
   static_assert(kTileRows % 2 == 0);
@@ -219,7 +274,7 @@ void multiply_and_activate(const TileProduct<Form>& product, const TiledMatrix& 
     const D d;
     V v[4];
     WDE_EACH(i, 4) v[i] = hn::Load(d, product.scratch + (row * 2 + i) * kLanes);
-    ActivateAs<TY>(matrix.activation, v);
+    ActivateAs<Exactness<Form, TY>>(matrix.activation, v);
     WDE_EACH(i, 4) StoreF32(v[i], d, y + (row + i / 2) * args.y.row_stride + i % 2 * kLanes);
   }
 }
@@ -228,18 +283,8 @@ void multiply_and_activate(const TileProduct<Form>& product, const TiledMatrix& 
 template <class Form, class TY>
 void finish_scratch(const TiledMatrix& matrix, const GemmArgs& args, const RowScale* x_scales,
                     const TilePlace& place, float* scratch) {
-  if constexpr (!std::is_same_v<typename Form::Sum, V>) {
-    const D d;
-    const hn::DFromV<typename Form::Sum> d_sum;
-    float* at = scratch;
-    for (int64_t row = 0; row < place.rows; ++row) {
-      for (int64_t c = 0; c < place.width; c += kLanes, at += kLanes) {
-        const auto sum = hn::BitCast(d_sum, hn::Load(d, at));
-        hn::Store(dequantize<Form>(matrix, x_scales[row], place.first_column + c, sum), d, at);
-      }
-    }
-  }
-  finish_tile<TY>(matrix, args, place, scratch);
+  const BiasedSums<Form> biased = {matrix, x_scales, place.first_column};
+  finish_tile<TY, Exactness<Form, TY>>(matrix, args, place, biased, scratch);
 }
 
 // ------------------------------------------------------------------ one block
