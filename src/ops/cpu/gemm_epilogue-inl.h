@@ -73,7 +73,8 @@ template <class TY>
 HWY_INLINE void store_vector(hn::Vec<hn::ScalableTag<float>> value, const TY* residual, TY* y,
                              int64_t columns) {
   const hn::ScalableTag<float> d;
-  if (columns >= HWY_LANES(float)) {
+  constexpr int64_t kLanes = HWY_LANES(float);
+  if (columns >= kLanes) {
     if (residual != nullptr) value = hn::Add(value, LoadF32(d, residual));
     StoreF32(value, d, y);
     return;
