@@ -319,7 +319,8 @@ class SoftmaxPowers {
   }
 
  private:
-  // One rounding of scale times maximum for all scores of a query scales its powers alike.
+  // Scale times maximum is rounded once for all scores of a query, which scales its powers alike.
+  // They stay finite while that product is below 2^30, beyond what bf16 models' scores come to.
   static constexpr bool kFused = Dot::kGroup > 1;
 
   Vector scale_;

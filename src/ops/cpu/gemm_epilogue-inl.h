@@ -1,5 +1,5 @@
-// What happens to a tile of sums before it is y: bias, activation, residual. A Highway "-inl"
-// header, as vector_math-inl.h.
+// What happens to a tile of sums before it is y: scale, bias, activation, residual. A Highway
+// "-inl" header, as vector_math-inl.h.
 
 #if defined(WDE_OPS_CPU_GEMM_EPILOGUE_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef WDE_OPS_CPU_GEMM_EPILOGUE_INL_H_
@@ -9,9 +9,11 @@
 #endif
 
 #include <algorithm>
+#include <type_traits>
 
 #include "hwy/highway.h"
 #include "ops/cpu/activation-inl.h"
+#include "ops/cpu/tiled_gemm_forms-inl.h"
 #include "ops/cpu/tiled_gemm_kernels.h"
 #include "ops/cpu/vector_math-inl.h"
 
@@ -39,6 +41,53 @@ void prefetch_place(const GemmArgs& args, const TilePlace& place) {
                        place.first_column);
   }
 }
+
+// What a vector of columns needs to become the numbers that its sums stand for, and the bias.
+template <class Form>
+struct Columns {
+  static constexpr bool kIntegers = !std::is_same_v<typename Form::Sum, forms::V>;
+
+  Columns(const TiledMatrix& matrix, int64_t column)
+      : bias(hn::LoadU(forms::D(), matrix.bias + column)) {
+    if constexpr (kIntegers) {
+      scale = hn::LoadU(forms::D(), matrix.scales + column);
+      sum_of_weights = hn::LoadU(forms::D(), matrix.column_sums + column);
+    }
+  }
+  // Of a row with that scale.
+  HWY_INLINE forms::V biased(const RowScale& row, typename Form::Sum sum) const {
+    if constexpr (kIntegers) {
+      const forms::D d;
+      const auto shift = hn::MulAdd(hn::Set(d, row.offset), sum_of_weights, bias);
+      return hn::MulAdd(hn::ConvertTo(d, sum), hn::Mul(hn::Set(d, row.scale), scale), shift);
+    } else {
+      return hn::Add(sum, bias);
+    }
+  }
+
+  forms::V bias;
+  forms::V scale, sum_of_weights;  // of int8 weights
+};
+
+// The same for sums that wait in scratch; rows and columns are counted from the tile's first.
+template <class Form>
+struct BiasedSums {
+  HWY_INLINE forms::V operator()(int64_t row, int64_t column, const float* at) const {
+    const auto sum = hn::BitCast(hn::DFromV<typename Form::Sum>(), hn::Load(forms::D(), at));
+    return Columns<Form>(matrix, first_column + column).biased(x_scales[row], sum);
+  }
+
+  const TiledMatrix& matrix;
+  const RowScale* x_scales;
+  int64_t first_column;
+};
+
+// How exact an activation is worth to be: where rows of bf16 are quantized to bytes, so is the next
+// product's x.
+template <class Form, class TY>
+using ExactnessOf =
+    std::conditional_t<std::is_same_v<typename Form::X, uint8_t> && std::is_same_v<TY, bf16>,
+                       int8_t, TY>;
 
 // sums = activation(biased), several vectors at once.
 template <int kCount, class Exactness, class Biased>

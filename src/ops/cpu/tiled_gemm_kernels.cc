@@ -179,52 +179,6 @@ Multiply<Form> choose_multiply(int64_t rows, bool wide,
   return (wide ? kWide : kNarrow)[static_cast<size_t>(rows - 1)];
 }
 
-// What a vector of columns needs to become the numbers that its sums stand for, and the bias.
-template <class Form>
-struct Columns {
-  static constexpr bool kIntegers = !std::is_same_v<typename Form::Sum, V>;
-
-  Columns(const TiledMatrix& matrix, int64_t column) : bias(hn::LoadU(D(), matrix.bias + column)) {
-    if constexpr (kIntegers) {
-      scale = hn::LoadU(D(), matrix.scales + column);
-      sum_of_weights = hn::LoadU(D(), matrix.column_sums + column);
-    }
-  }
-  // Of a row with that scale.
-  HWY_INLINE V biased(const RowScale& row, typename Form::Sum sum) const {
-    if constexpr (kIntegers) {
-      const D d;
-      const V shift = hn::MulAdd(hn::Set(d, row.offset), sum_of_weights, bias);
-      return hn::MulAdd(hn::ConvertTo(d, sum), hn::Mul(hn::Set(d, row.scale), scale), shift);
-    } else {
-      return hn::Add(sum, bias);
-    }
-  }
-
-  V bias;
-  V scale, sum_of_weights;  // of int8 weights
-};
-
-// The same for sums that wait in scratch; rows and columns are counted from the tile's first.
-template <class Form>
-struct BiasedSums {
-  HWY_INLINE V operator()(int64_t row, int64_t column, const float* at) const {
-    const auto sum = hn::BitCast(hn::DFromV<typename Form::Sum>(), hn::Load(D(), at));
-    return Columns<Form>(matrix, first_column + column).biased(x_scales[row], sum);
-  }
-
-  const TiledMatrix& matrix;
-  const RowScale* x_scales;
-  int64_t first_column;
-};
-
-// How exact an activation is worth to be: where rows of bf16 are quantized to bytes, so is the next
-// product's x.
-template <class Form, class TY>
-using Exactness =
-    std::conditional_t<std::is_same_v<typename Form::X, uint8_t> && std::is_same_v<TY, bf16>,
-                       int8_t, TY>;
-
 // The last slice of a whole tile, when nothing is left to do but the bias and the residual: y
 // straight from the registers.
 template <class Form, class TY>
@@ -274,7 +228,7 @@ void multiply_and_activate(const TileProduct<Form>& product, const TiledMatrix& 
     const D d;
     V v[4];
     WDE_EACH(i, 4) v[i] = hn::Load(d, product.scratch + (row * 2 + i) * kLanes);
-    ActivateAs<Exactness<Form, TY>>(matrix.activation, v);
+    ActivateAs<ExactnessOf<Form, TY>>(matrix.activation, v);
     WDE_EACH(i, 4) StoreF32(v[i], d, y + (row + i / 2) * args.y.row_stride + i % 2 * kLanes);
   }
 }
@@ -284,7 +238,7 @@ template <class Form, class TY>
 void finish_scratch(const TiledMatrix& matrix, const GemmArgs& args, const RowScale* x_scales,
                     const TilePlace& place, float* scratch) {
   const BiasedSums<Form> biased = {matrix, x_scales, place.first_column};
-  finish_tile<TY, Exactness<Form, TY>>(matrix, args, place, biased, scratch);
+  finish_tile<TY, ExactnessOf<Form, TY>>(matrix, args, place, biased, scratch);
 }
 
 // ------------------------------------------------------------------ one block
