@@ -13,6 +13,8 @@
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 #include "ops/cpu/activation-inl.h"
+#include "ops/cpu/norms-inl.h"
+#include "ops/cpu/rows-inl.h"
 #include "ops/cpu/vector_math-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -20,64 +22,15 @@ namespace wde::ops {
 namespace HWY_NAMESPACE {
 namespace {
 
-using D = hn::ScalableTag<float>;
-using V = hn::Vec<D>;
-constexpr int64_t kLanes = HWY_LANES(float);
+using rows::D;
+using rows::kLanes;
+using rows::load;
+using rows::mutable_row_of;
+using rows::row_of;
+using rows::store;
+using rows::V;
 // Rows that one thread takes at a time: enough to be worth waking it.
 constexpr int64_t kBlockRows = 32;
-
-template <class T>
-const T* row_of(const TensorView& view, int64_t row) {
-  return view.as<const T>() + row * view.row_stride;
-}
-
-template <class T>
-T* mutable_row_of(const TensorView& view, int64_t row) {
-  return view.as<T>() + row * view.row_stride;
-}
-
-// `count` lanes, which is kLanes but at the end of a row.
-template <class T>
-HWY_INLINE V load(const T* from, int64_t count) {
-  const D d;
-  return count == kLanes ? LoadF32(d, from) : LoadF32N(d, from, static_cast<size_t>(count));
-}
-
-template <class T>
-HWY_INLINE void store(V v, T* to, int64_t count) {
-  const D d;
-  if (count == kLanes) return StoreF32(v, d, to);
-  StoreF32N(v, d, to, static_cast<size_t>(count));
-}
-
-// sums[r] = the sum over [0, columns) of value(r, begin, count), whose lanes from `count` on are
-// zero. Of several rows at once, the latency of one hides behind the others.
-template <int kRows, class Value>
-HWY_INLINE void sum_columns(int64_t columns, const Value& value, float (&sums)[kRows]) {
-  const D d;
-  V even[kRows], odd[kRows];
-  WDE_EACH(r, kRows) even[r] = odd[r] = hn::Zero(d);
-  int64_t c = 0;
-  for (; c + 2 * kLanes <= columns; c += 2 * kLanes) {
-    WDE_EACH(r, kRows) {
-      even[r] = hn::Add(even[r], value(r, c, kLanes));
-      odd[r] = hn::Add(odd[r], value(r, c + kLanes, kLanes));
-    }
-  }
-  for (; c < columns; c += kLanes) {
-    const int64_t count = std::min(kLanes, columns - c);
-    WDE_EACH(r, kRows) even[r] = hn::Add(even[r], value(r, c, count));
-  }
-  WDE_EACH(r, kRows) sums[r] = SumLanes(d, hn::Add(even[r], odd[r]));
-}
-
-template <class Value>
-HWY_INLINE float sum_columns(int64_t columns, const Value& value) {
-  float sum[1];
-  sum_columns(
-      columns, [&](int, int64_t c, int64_t count) HWY_ATTR { return value(c, count); }, sum);
-  return sum[0];
-}
 
 // kBf16 or kF32, by x's dtype, of every row of x.
 template <auto kBf16, auto kF32, class Args>
@@ -110,110 +63,14 @@ void for_rows_together(OpContext& context, const Args& args) {
   });
 }
 
-// ------------------------------------------------------------------ layer_norm
-
-struct LayerNormRows {
-  template <class T, int kRows>
-  static void run(const LayerNormArgs& args, int64_t row) {
-    const D d;
-    const int64_t columns = args.x.shape[1];
-    const bool adds = args.residual.data != nullptr;
-    const T* x = row_of<T>(args.x, row);
-    const T* residual = adds ? row_of<T>(args.residual, row) : nullptr;
-    const auto input = [&](int r, int64_t c, int64_t count) HWY_ATTR {
-      const V v = load(x + r * args.x.row_stride + c, count);
-      return adds ? hn::Add(v, load(residual + r * args.residual.row_stride + c, count)) : v;
-    };
-    const auto n = static_cast<float>(columns);
-    float sums[kRows];
-    sum_columns(columns, input, sums);
-    V means[kRows], scales[kRows];
-    WDE_EACH(r, kRows) means[r] = hn::Set(d, sums[r] / n);
-    const auto square = [&](int r, int64_t c, int64_t count) HWY_ATTR {
-      const V centered = hn::Sub(input(r, c, count), means[r]);
-      const V squared = hn::Mul(centered, centered);
-      if (count == kLanes) return squared;
-      return hn::IfThenElseZero(hn::FirstN(d, static_cast<size_t>(count)), squared);
-    };
-    sum_columns(columns, square, sums);
-    WDE_EACH(r, kRows) scales[r] = hn::Set(d, 1.0f / std::sqrt(sums[r] / n + args.epsilon));
-    const float* weight = args.weight.as<const float>();
-    const float* bias = args.bias.as<const float>();
-    T* out = mutable_row_of<T>(args.out, row);
-    const auto finish = [&](int64_t c, int64_t count) HWY_ATTR {
-      const V factor = load(weight + c, count);
-      const V shift = bias == nullptr ? hn::Zero(d) : load(bias + c, count);
-      WDE_EACH(r, kRows) {
-        const V normal = hn::Mul(hn::Sub(input(r, c, count), means[r]), scales[r]);
-        store(hn::MulAdd(normal, factor, shift), out + r * args.out.row_stride + c, count);
-      }
-    };
-    int64_t c = 0;
-    for (; c + kLanes <= columns; c += kLanes) finish(c, kLanes);
-    if (c < columns) finish(c, columns - c);
-  }
-};
+// ------------------------------------------------------------------ norms
 
 void layer_norm(OpContext& context, const LayerNormArgs& args) {
-  for_rows_together<LayerNormRows>(context, args);
+  for_rows_together<rows::LayerNormRows>(context, args);
 }
 
-// ------------------------------------------------------------------ rms_norm
-
-struct RmsNormRows {
-  template <class T, int kRows>
-  static void run(const RmsNormArgs& args, int64_t row) {
-    for (int64_t begin = 0; begin < args.x.shape[1]; begin += args.weight.shape[0]) {
-      part<T, kRows>(args, row, begin);
-    }
-  }
-
- private:
-  // Of the rows' columns [begin, begin + size of the weight).
-  template <class T, int kRows>
-  static void part(const RmsNormArgs& args, int64_t row, int64_t begin) {
-    const D d;
-    const int64_t columns = args.weight.shape[0];
-    const bool adds = args.residual.data != nullptr;
-    const bool adds_after = args.addend.data != nullptr;
-    const T* x = row_of<T>(args.x, row) + begin;
-    const T* residual = adds ? row_of<T>(args.residual, row) + begin : nullptr;
-    const T* addend = adds_after ? row_of<T>(args.addend, row) + begin : nullptr;
-    const auto input = [&](int r, int64_t c, int64_t count) HWY_ATTR {
-      const V v = load(x + r * args.x.row_stride + c, count);
-      return adds ? hn::Add(v, load(residual + r * args.residual.row_stride + c, count)) : v;
-    };
-    float squares[kRows];
-    const auto square = [&](int r, int64_t c, int64_t count) HWY_ATTR {
-      const V v = input(r, c, count);
-      return hn::Mul(v, v);
-    };
-    sum_columns(columns, square, squares);
-    V scales[kRows];
-    WDE_EACH(r, kRows) {
-      const float mean = squares[r] / static_cast<float>(columns);
-      scales[r] = hn::Set(d, 1.0f / std::sqrt(mean + args.epsilon));
-    }
-    const V offset = hn::Set(d, args.weight_offset);
-    const float* weight = args.weight.as<const float>();
-    T* out = mutable_row_of<T>(args.out, row) + begin;
-    const auto finish = [&](int64_t c, int64_t count) HWY_ATTR {
-      const V factor = hn::Add(offset, load(weight + c, count));
-      WDE_EACH(r, kRows) {
-        V normal = hn::Mul(hn::Mul(input(r, c, count), scales[r]), factor);
-        if (adds_after)
-          normal = hn::Add(normal, load(addend + r * args.addend.row_stride + c, count));
-        store(normal, out + r * args.out.row_stride + c, count);
-      }
-    };
-    int64_t c = 0;
-    for (; c + kLanes <= columns; c += kLanes) finish(c, kLanes);
-    if (c < columns) finish(c, columns - c);
-  }
-};
-
 void rms_norm(OpContext& context, const RmsNormArgs& args) {
-  for_rows_together<RmsNormRows>(context, args);
+  for_rows_together<rows::RmsNormRows>(context, args);
 }
 
 // ------------------------------------------------------------------ rope
@@ -432,11 +289,13 @@ void l2_normalize_row(const L2NormalizeArgs& args, int64_t row) {
   const D d;
   const int64_t columns = args.x.shape[1];
   const float* x = row_of<float>(args.x, row);
-  const float sum = sum_columns(columns, [&](int64_t c, int64_t count) HWY_ATTR {
+  float sum[1];
+  const auto square = [&](int, int64_t c, int64_t count) HWY_ATTR {
     const V v = load(x + c, count);
     return hn::Mul(v, v);
-  });
-  const V norm = hn::Set(d, std::max(std::sqrt(sum), 1e-12f));
+  };
+  rows::sum_columns(columns, square, sum);
+  const V norm = hn::Set(d, std::max(std::sqrt(sum[0]), 1e-12f));
   float* out = mutable_row_of<float>(args.out, row);
   for (int64_t c = 0; c < columns; c += kLanes) {
     const int64_t count = std::min(kLanes, columns - c);
